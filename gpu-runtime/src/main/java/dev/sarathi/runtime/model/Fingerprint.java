@@ -1,0 +1,62 @@
+package dev.sarathi.runtime.model;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/**
+ * SHA-256 over the files that decide what a model says. A file enters as its name, its length and
+ * the digests of its chunks, so that all cores hash gigabytes together.
+ */
+final class Fingerprint {
+  private static final long CHUNK = 16L << 20;
+
+  private Fingerprint() {}
+
+  static String of(final Path directory, final Map<String, MemorySegment> weights) {
+    final MessageDigest whole = sha256();
+    for (String name : List.of("config.json", "tokenizer.json")) {
+      final Path file = directory.resolve(name);
+      if (Files.exists(file)) {
+        try {
+          add(whole, name, MemorySegment.ofArray(Files.readAllBytes(file)));
+        } catch (IOException e) {
+          throw new ModelFormatException(file, "cannot be read: " + e, e);
+        }
+      }
+    }
+    weights.forEach((name, bytes) -> add(whole, name, bytes));
+    return HexFormat.of().formatHex(whole.digest());
+  }
+
+  private static void add(final MessageDigest whole, final String name, final MemorySegment bytes) {
+    whole.update((name + '\0' + bytes.byteSize() + '\0').getBytes(StandardCharsets.UTF_8));
+    final int chunks = Math.toIntExact((bytes.byteSize() + CHUNK - 1) / CHUNK);
+    IntStream.range(0, chunks)
+        .parallel()
+        .mapToObj(i -> digest(bytes, i * CHUNK))
+        .forEachOrdered(whole::update);
+  }
+
+  private static byte[] digest(final MemorySegment bytes, final long from) {
+    final MessageDigest chunk = sha256();
+    chunk.update(bytes.asSlice(from, Math.min(CHUNK, bytes.byteSize() - from)).asByteBuffer());
+    return chunk.digest();
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+}
