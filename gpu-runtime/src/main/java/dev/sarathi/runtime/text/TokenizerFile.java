@@ -1,0 +1,237 @@
+package dev.sarathi.runtime.text;
+
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import java.util.stream.Stream;
+
+/**
+ * A {@code tokenizer.json} that is fit for the native library. That library is Rust, whose panics
+ * cannot cross into Java and end the process, so what is known to make it panic is refused here.
+ */
+final class TokenizerFile {
+  private static final long MAX_BYTES = 256L << 20;
+  // Many times the largest vocabulary in use; a bit set over it takes 2 MB.
+  private static final int MAX_ID = (1 << 24) - 1;
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private final Path path;
+  private final String json;
+  private final Map<String, Integer> ids = new HashMap<>();
+  private final BitSet text = new BitSet();
+
+  private TokenizerFile(final Path path) {
+    this.path = path;
+    this.json = load();
+    final Document document = parse();
+    addVocabulary(document);
+    refuseWhatPanics(document);
+  }
+
+  /**
+   * Reads and checks a file.
+   *
+   * @throws TokenizerException when it cannot be used; the message names the file and the place
+   */
+  static TokenizerFile read(final Path path) {
+    return new TokenizerFile(path);
+  }
+
+  /** The file as it stands. */
+  String json() {
+    return json;
+  }
+
+  /** The id of every token, by the token as the file writes it. */
+  Map<String, Integer> ids() {
+    return ids;
+  }
+
+  /** The ids of the tokens that may stand for text: all but the special ones. */
+  BitSet text() {
+    return text;
+  }
+
+  TokenizerException refusal(final String reason, final Throwable cause) {
+    return new TokenizerException(path + ": " + reason, cause);
+  }
+
+  private TokenizerException refusal(final String reason, final Object... arguments) {
+    return refusal(reason.formatted(arguments), (Throwable) null);
+  }
+
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  private record Document(
+      Model model,
+      @JsonProperty("added_tokens") List<AddedToken> addedTokens,
+      JsonNode normalizer,
+      @JsonProperty("pre_tokenizer") JsonNode preTokenizer,
+      @JsonProperty("post_processor") JsonNode postProcessor,
+      JsonNode decoder) {
+    Document {
+      addedTokens = addedTokens == null ? List.of() : addedTokens;
+    }
+  }
+
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  private record Model(
+      JsonNode vocab,
+      @JsonProperty("continuing_subword_prefix") String continuingSubwordPrefix,
+      String type) {}
+
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  private record AddedToken(String content, JsonNode id, boolean special) {}
+
+  private String load() {
+    try {
+      final long bytes = Files.size(path);
+      if (bytes > MAX_BYTES) {
+        throw refusal("%,d bytes; at most %,d are read", bytes, MAX_BYTES);
+      }
+      return Files.readString(path);
+    } catch (NoSuchFileException e) {
+      throw refusal("no such file; a model directory in Hugging Face's layout holds one", e);
+    } catch (CharacterCodingException e) {
+      throw refusal("not UTF-8", e);
+    } catch (IOException e) {
+      throw refusal("cannot be read: " + e, e);
+    }
+  }
+
+  private Document parse() {
+    Document document;
+    try {
+      document = MAPPER.readValue(json, Document.class);
+    } catch (JsonProcessingException e) {
+      final String place =
+          e.getLocation() == null ? "" : " (line %d)".formatted(e.getLocation().getLineNr());
+      throw refusal("not the JSON of a tokenizer" + place + ": " + e.getOriginalMessage(), e);
+    }
+    if (document == null || document.model == null || document.model.vocab == null) {
+      throw refusal("model.vocab is missing");
+    }
+    if (document.addedTokens.stream().anyMatch(Objects::isNull)) {
+      throw refusal("added_tokens holds null");
+    }
+    return document;
+  }
+
+  private void addVocabulary(Document document) {
+    final JsonNode vocabulary = document.model.vocab;
+    if (vocabulary.isObject()) {
+      vocabulary.properties().forEach(token -> add(token.getKey(), token.getValue(), false));
+    } else {
+      // Unigram: pairs of piece and score, the position being the id.
+      for (int id = 0; id < vocabulary.size(); id++) {
+        add(vocabulary.path(id).path(0).asText(), MAPPER.getNodeFactory().numberNode(id), false);
+      }
+    }
+    for (AddedToken token : document.addedTokens) {
+      add(token.content, token.id, token.special);
+    }
+    if (ids.isEmpty()) {
+      throw refusal("model.vocab is empty");
+    }
+  }
+
+  private void add(String token, JsonNode id, boolean special) {
+    if (token == null
+        || id == null
+        || !id.canConvertToInt()
+        || id.intValue() < 0
+        || id.intValue() > MAX_ID) {
+      throw refusal("token \"%s\" has the id %s; valid are 0 to %,d", token, id, MAX_ID);
+    }
+    ids.put(token, id.intValue());
+    text.set(id.intValue(), !special);
+  }
+
+  private void refuseWhatPanics(Document document) {
+    final String prefix = document.model.continuingSubwordPrefix;
+    if ("BPE".equals(document.model.type) && prefix != null && !prefix.isEmpty()) {
+      throw refusal("model.continuing_subword_prefix \"%s\" is not supported with BPE", prefix);
+    }
+    steps(document.normalizer, "normalizers").forEach(this::refuseNormalizer);
+    steps(document.preTokenizer, "pretokenizers").forEach(this::refuseFixedLength);
+    steps(document.decoder, "decoders").forEach(this::refuseStripAtTheEnd);
+    steps(document.postProcessor, "processors").forEach(this::refuseTemplate);
+  }
+
+  private void refuseNormalizer(final JsonNode normalizer) {
+    final String regex = normalizer.path("pattern").path("Regex").asText("-");
+    switch (normalizer.path("type").asText()) {
+      case "Precompiled" -> throw refusal("normalizer Precompiled is not supported");
+      case "Prepend" -> {
+        if (normalizer.path("prepend").asText().isEmpty()) {
+          throw refusal("normalizer Prepend has nothing to prepend");
+        }
+      }
+      case "Replace" -> {
+        if (matchesEmptyText(regex)) {
+          throw refusal(
+              "normalizer Replace has the pattern \"%s\", which matches an empty text", regex);
+        }
+      }
+      default -> {}
+    }
+  }
+
+  /**
+   * Whether a pattern finds something in an empty text; not known for one that Java cannot read.
+   */
+  private static boolean matchesEmptyText(final String regex) {
+    try {
+      return Pattern.compile(regex).matcher("").find();
+    } catch (PatternSyntaxException e) {
+      return false;
+    }
+  }
+
+  private void refuseStripAtTheEnd(final JsonNode decoder) {
+    if (decoder.path("type").asText().equals("Strip") && decoder.path("stop").asLong() != 0) {
+      throw refusal("decoder Strip has the stop %s; only 0 is supported", decoder.path("stop"));
+    }
+  }
+
+  private void refuseFixedLength(final JsonNode preTokenizer) {
+    if (preTokenizer.path("type").asText().equals("FixedLength")) {
+      throw refusal("pre_tokenizer FixedLength is not supported");
+    }
+  }
+
+  private void refuseTemplate(final JsonNode postProcessor) {
+    for (JsonNode use : postProcessor.findValues("SpecialToken")) {
+      final String token = use.path("id").asText();
+      if (!postProcessor.path("special_tokens").has(token)) {
+        throw refusal("post_processor adds \"%s\", which its special_tokens lack", token);
+      }
+    }
+    for (JsonNode use : postProcessor.path("single").findValues("Sequence")) {
+      if (!use.path("id").asText().equals("A")) {
+        throw refusal("post_processor places a second text, %s, in single", use.path("id"));
+      }
+    }
+  }
+
+  /** A processing step, and those inside it where it is a sequence. */
+  private static Stream<JsonNode> steps(final JsonNode step, final String parts) {
+    return step == null
+        ? Stream.empty()
+        : Stream.concat(
+            Stream.of(step), step.path(parts).valueStream().flatMap(part -> steps(part, parts)));
+  }
+}
