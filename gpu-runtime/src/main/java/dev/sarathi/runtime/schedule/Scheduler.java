@@ -1,0 +1,46 @@
+package dev.sarathi.runtime.schedule;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Decides, iteration by iteration, which positions of which sequences are computed. A scheduler is
+ * pure: no clock but the one it is handed, no I/O, no threads; the same objects run in production,
+ * in tests and in simulations.
+ *
+ * <p>Threading: confined to the engine thread.
+ */
+public interface Scheduler {
+
+  /** Takes a sequence to be served. */
+  void add(Sequence sequence);
+
+  /** Forgets a sequence, finished or cancelled, and frees its blocks; unknown ids are ignored. */
+  void remove(long sequence);
+
+  /**
+   * The next batch, to be submitted at once; empty when nothing can be computed now.
+   *
+   * @param now the executor's clock, in nanoseconds
+   */
+  Optional<Batch> next(long now);
+
+  /**
+   * Takes the result of a batch, in the order of submission.
+   *
+   * @return the sampled tokens that count; those of sequences removed or preempted in the meantime
+   *     do not, they are sampled again
+   */
+  List<StepResult.Sampled> completed(StepResult result);
+
+  /** What it holds now. */
+  Load load();
+
+  /**
+   * @param waiting sequences not admitted yet, or preempted
+   * @param running sequences that hold KV blocks
+   * @param preemptions how often a sequence lost its blocks, since the start
+   * @param freeBlocks KV blocks not taken
+   */
+  record Load(int waiting, int running, long preemptions, int freeBlocks) {}
+}

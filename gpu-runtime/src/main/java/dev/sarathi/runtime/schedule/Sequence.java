@@ -1,0 +1,177 @@
+package dev.sarathi.runtime.schedule;
+
+import dev.sarathi.runtime.cache.BlockPool;
+import dev.sarathi.runtime.cache.BlockTable;
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * One choice of one request on its way through the scheduler: its tokens, how far they have been
+ * handed to the executor, and its KV blocks.
+ *
+ * <p>Positions below {@code scheduled} have been submitted; a token sampled by a batch in flight is
+ * {@code pending} until its batch is done. Prefill is whatever was known when the sequence was
+ * admitted: the prompt, and after a preemption or a resume also the tokens generated before.
+ *
+ * <p>Threading: confined to the engine thread.
+ */
+public final class Sequence {
+  private final long id;
+  private final long rank;
+  private final int promptLength;
+  private final int maxGenerated;
+  private final SamplingPlan sampling;
+  private int[] tokens;
+  private int known;
+  private int scheduled;
+  private int prefillEnd;
+  private int pending;
+  private Input pendingInput = new Input.Known(new int[0]);
+  private int incarnation;
+  private boolean held;
+  private BlockTable blocks;
+
+  /**
+   * @param id unique among the sequences of a scheduler
+   * @param rank the order of service: the lowest first, and the highest is preempted first
+   * @param prompt the prompt's token ids, at least one
+   * @param generated tokens generated before, by an earlier run of the same generation
+   * @param maxGenerated how many tokens to generate in all, those of {@code generated} included
+   * @param sampling how to choose each token; its output index is ignored
+   */
+  public Sequence(
+      final long id,
+      final long rank,
+      final int[] prompt,
+      final int[] generated,
+      final int maxGenerated,
+      final SamplingPlan sampling) {
+    if (prompt.length == 0) {
+      throw new IllegalArgumentException("sequence " + id + " has an empty prompt");
+    }
+    if (generated.length >= maxGenerated) {
+      throw new IllegalArgumentException(
+          "sequence %d has generated %d tokens already, of at most %d"
+              .formatted(id, generated.length, maxGenerated));
+    }
+    this.id = id;
+    this.rank = rank;
+    this.promptLength = prompt.length;
+    this.maxGenerated = maxGenerated;
+    this.sampling = sampling;
+    this.known = prompt.length + generated.length;
+    this.tokens = Arrays.copyOf(prompt, known);
+    System.arraycopy(generated, 0, tokens, prompt.length, generated.length);
+  }
+
+  public long id() {
+    return id;
+  }
+
+  long rank() {
+    return rank;
+  }
+
+  int incarnation() {
+    return incarnation;
+  }
+
+  /** How many tokens it has, prompt and generated. */
+  public int length() {
+    return known;
+  }
+
+  /** How many tokens it has generated, those of earlier runs included. */
+  public int generated() {
+    return known - promptLength;
+  }
+
+  /**
+   * While held, a sequence is left out of batches and keeps its KV blocks: nobody takes its tokens.
+   */
+  public void hold(final boolean hold) {
+    this.held = hold;
+  }
+
+  boolean isPrefill() {
+    return scheduled < prefillEnd;
+  }
+
+  /** Whether the next decode may be submitted now. */
+  boolean isReadyToDecode() {
+    return !held
+        && !isPrefill()
+        && scheduled < known + pending
+        && scheduled + 1 - promptLength < maxGenerated;
+  }
+
+  boolean isReadyToPrefill() {
+    return !held && isPrefill();
+  }
+
+  boolean isHeld() {
+    return held;
+  }
+
+  boolean hasTokensInFlight() {
+    return pending > 0;
+  }
+
+  int prefillRemaining() {
+    return prefillEnd - scheduled;
+  }
+
+  void admit(final BlockPool pool) {
+    blocks = new BlockTable(pool);
+    scheduled = 0;
+    prefillEnd = known;
+  }
+
+  /** Forgets what was computed, never what was generated. Results in flight no longer count. */
+  void evict() {
+    blocks.release();
+    incarnation++;
+    pending = 0;
+    scheduled = 0;
+    prefillEnd = known;
+  }
+
+  BlockTable blocks() {
+    return blocks;
+  }
+
+  int scheduled() {
+    return scheduled;
+  }
+
+  /** The next {@code count} positions as a slice, whose blocks must have been taken already. */
+  Slice slice(final int count, final long batch, final int row) {
+    final int end = scheduled + count;
+    final Input input =
+        end <= known ? new Input.Known(Arrays.copyOfRange(tokens, scheduled, end)) : pendingInput;
+    final boolean samples = end >= prefillEnd;
+    final Optional<SamplingPlan> plan =
+        samples ? Optional.of(sampling.at(end - promptLength)) : Optional.empty();
+    final Slice slice = new Slice(id, scheduled, count, input, blocks.blocks(), plan);
+    scheduled = end;
+    if (samples) {
+      pending++;
+      pendingInput = new Input.FromBatch(batch, row);
+    }
+    return slice;
+  }
+
+  void append(final int token) {
+    if (known == tokens.length) {
+      tokens = Arrays.copyOf(tokens, Math.max(16, 2 * known));
+    }
+    tokens[known++] = token;
+    pending--;
+  }
+
+  @Override
+  public String toString() {
+    return "sequence %d (rank %d, %d of %d tokens scheduled, %d generated of at most %d)"
+        .formatted(id, rank, scheduled, known, generated(), maxGenerated);
+  }
+}
