@@ -1,0 +1,349 @@
+package dev.sarathi.runtime.execute.cpu;
+
+import dev.sarathi.runtime.execute.Sampler;
+import dev.sarathi.runtime.model.Model;
+import dev.sarathi.runtime.model.ModelConfig;
+import dev.sarathi.runtime.model.Weights;
+import dev.sarathi.runtime.schedule.Batch;
+import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.Slice;
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The transformer over a hybrid batch: the rows of all slices, chunks and decodes alike, go through
+ * each weight together, so that it is read once. Only attention tells sequences apart.
+ *
+ * <p>Threading: one thread calls {@link #run}; it shares each operation with the pool. The fields
+ * that describe the batch are written between operations and only read by them.
+ */
+final class ForwardPass {
+  /** Logits rows held at a time: a vocabulary is wide, and few slices of a batch sample. */
+  private static final int HEAD_ROWS = 64;
+
+  /** Rows of one unit of the operations on single rows. */
+  private static final int ROWS = 8;
+
+  /** Queries of one unit of attention. */
+  private static final int QUERIES = 32;
+
+  private record Layer(
+      float[] attentionNorm,
+      PackedMatrix queryKeyValue,
+      PackedMatrix output,
+      float[] feedForwardNorm,
+      PackedMatrix gateUp,
+      PackedMatrix down) {}
+
+  private final ModelConfig config;
+  private final WorkerPool pool;
+  private final KvCache cache;
+  private final RotaryTable rotary;
+  private final PackedMatrix embedding;
+  private final Layer[] layers;
+  private final float[] finalNorm;
+  private final PackedMatrix head;
+
+  // One for each worker.
+  private final Attention[] attention;
+  private final Sampler[] samplers;
+  private final float[][] sums;
+
+  // Activations, a row for each position of the batch.
+  private final float[] residual;
+  private final float[] normed;
+  private final float[] queryKeyValue;
+  private final float[] attended;
+  private final float[] delta;
+  private final float[] gateUp;
+  private final float[] activated;
+  private final float[] headInput;
+  private final float[] logits;
+
+  // The batch.
+  private final int[] tokens;
+  private final int[] positions;
+  private final Slice[] slices;
+  private final int[] sliceRows;
+  private final int[] rowSlices;
+  private final int[] sampling;
+  private final int[] sampled;
+  private final String[] failures;
+  private final float[][] wantedLogits;
+  private final int[] attentionSlices;
+  private final int[] attentionRows;
+  private int rows;
+  private int attentionUnits;
+  private int samplingCount;
+
+  // The operation that runs.
+  private Layer layer;
+  private int layerIndex;
+  private PackedMatrix matrix;
+  private float[] input;
+  private float[] product;
+  private float[] norm;
+  private int inputRows;
+  private int headStart;
+
+  private final WorkerPool.Operation embed = this::embed;
+  private final WorkerPool.Operation multiply = this::multiply;
+  private final WorkerPool.Operation addAndNormalise = this::addAndNormalise;
+  private final WorkerPool.Operation rotateAndStore = this::rotateAndStore;
+  private final WorkerPool.Operation attend = this::attend;
+  private final WorkerPool.Operation activate = this::activate;
+  private final WorkerPool.Operation sample = this::sample;
+
+  ForwardPass(
+      final Model model,
+      final KvCache cache,
+      final int maxRows,
+      final WorkerPool pool,
+      final Arena arena) {
+    this.pool = pool;
+    this.cache = cache;
+    config = model.config();
+    rotary = new RotaryTable(config);
+
+    final Weights weights = model.weights();
+    embedding = PackedMatrix.pack(arena, weights.embedding());
+    head = config.tiedEmbeddings() ? embedding : PackedMatrix.pack(arena, weights.head());
+    finalNorm = weights.finalNorm().toFloats();
+    layers =
+        weights.layers().stream()
+            .map(
+                l ->
+                    new Layer(
+                        l.attentionNorm().toFloats(),
+                        PackedMatrix.pack(arena, l.query(), l.key(), l.value()),
+                        PackedMatrix.pack(arena, l.output()),
+                        l.feedForwardNorm().toFloats(),
+                        PackedMatrix.pack(arena, l.gate(), l.up()),
+                        PackedMatrix.pack(arena, l.down())))
+            .toArray(Layer[]::new);
+
+    attention = new Attention[pool.threads()];
+    Arrays.setAll(attention, i -> new Attention(config));
+    samplers = new Sampler[pool.threads()];
+    Arrays.setAll(samplers, i -> new Sampler(config.vocabularySize()));
+    sums = new float[pool.threads()][Lanes.VIRTUAL];
+
+    final Layer first = layers[0];
+    residual = rows(maxRows, config.hiddenSize());
+    normed = rows(maxRows, config.hiddenSize());
+    queryKeyValue = rows(maxRows, first.queryKeyValue().stride());
+    attended = rows(maxRows, config.queryWidth());
+    delta = rows(maxRows, first.output().stride());
+    gateUp = rows(maxRows, first.gateUp().stride());
+    activated = rows(maxRows, config.intermediateSize());
+    headInput = rows(HEAD_ROWS, config.hiddenSize());
+    logits = rows(HEAD_ROWS, head.stride());
+
+    tokens = new int[maxRows];
+    positions = new int[maxRows];
+    slices = new Slice[maxRows];
+    sliceRows = new int[maxRows];
+    rowSlices = new int[maxRows];
+    sampling = new int[maxRows];
+    sampled = new int[maxRows];
+    failures = new String[maxRows];
+    wantedLogits = new float[maxRows][];
+    attentionSlices = new int[maxRows * config.kvHeads()];
+    attentionRows = new int[maxRows * config.kvHeads()];
+  }
+
+  private static float[] rows(int rows, int width) {
+    return new float[Math.multiplyExact(rows, width)];
+  }
+
+  /** The ids of the batch's rows, to be written before {@link #run}. */
+  int[] tokens() {
+    return tokens;
+  }
+
+  /** The token that the slice of this index drew, where {@link #failure} is null. */
+  int sampled(final int slice) {
+    return sampled[slice];
+  }
+
+  /** Why the slice of this index could not draw a token; null if it could. */
+  String failure(final int slice) {
+    return failures[slice];
+  }
+
+  /** The logits that the slice of this index asked for; null if it asked for none. */
+  float[] logits(final int slice) {
+    return wantedLogits[slice];
+  }
+
+  /** Computes a batch whose blocks, positions and tokens have been checked. */
+  void run(final Batch batch) {
+    describe(batch);
+    pool.run(units(rows), (long) rows * config.hiddenSize(), embed);
+    for (layerIndex = 0; layerIndex < layers.length; layerIndex++) {
+      layer = layers[layerIndex];
+      normalise(layer.attentionNorm(), layerIndex > 0);
+      multiply(layer.queryKeyValue(), normed, rows, queryKeyValue);
+      pool.run(units(rows), 4L * rows * layer.queryKeyValue().stride(), rotateAndStore);
+      pool.run(attentionUnits, attentionWork(batch.slices()), attend);
+      multiply(layer.output(), attended, rows, delta);
+      normalise(layer.feedForwardNorm(), true);
+      multiply(layer.gateUp(), normed, rows, gateUp);
+      pool.run(units(rows), 16L * rows * config.intermediateSize(), activate);
+      multiply(layer.down(), activated, rows, delta);
+    }
+    normalise(finalNorm, true);
+    for (headStart = 0; headStart < samplingCount; headStart += HEAD_ROWS) {
+      head(Math.min(HEAD_ROWS, samplingCount - headStart));
+    }
+  }
+
+  private void describe(final Batch batch) {
+    final List<Slice> list = batch.slices();
+    rows = 0;
+    attentionUnits = 0;
+    samplingCount = 0;
+    final int unitRows = Math.max(1, QUERIES * config.kvHeads() / config.heads());
+    for (int s = 0; s < list.size(); s++) {
+      final Slice slice = list.get(s);
+      slices[s] = slice;
+      sliceRows[s] = rows;
+      failures[s] = null;
+      wantedLogits[s] = null;
+      if (slice.sampling().isPresent()) {
+        sampling[samplingCount++] = s;
+      }
+      for (int i = 0; i < slice.count(); i += unitRows) {
+        for (int h = 0; h < config.kvHeads(); h++) {
+          attentionSlices[attentionUnits] = s;
+          attentionRows[attentionUnits++] = i;
+        }
+      }
+      for (int i = 0; i < slice.count(); i++) {
+        rowSlices[rows] = s;
+        positions[rows++] = slice.start() + i;
+      }
+      rotary.reach(slice.end() - 1);
+    }
+  }
+
+  private long attentionWork(final List<Slice> list) {
+    long keys = 0;
+    for (int s = 0; s < list.size(); s++) {
+      keys += (long) slices[s].count() * slices[s].end();
+    }
+    return 2 * keys * config.queryWidth();
+  }
+
+  private static int units(int rows) {
+    return (rows + ROWS - 1) / ROWS;
+  }
+
+  private void embed(final int unit, final int worker) {
+    for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
+      embedding.copyOutput(tokens[row], residual, row * config.hiddenSize());
+    }
+  }
+
+  private void multiply(
+      final PackedMatrix by, final float[] from, final int count, final float[] into) {
+    matrix = by;
+    input = from;
+    inputRows = count;
+    product = into;
+    pool.run(by.groups(), by.work() * count, multiply);
+  }
+
+  private void multiply(final int unit, final int worker) {
+    matrix.multiply(unit, inputRows, input, product);
+  }
+
+  /** Adds the last projection to the residual stream, and normalises that for the next. */
+  private void normalise(final float[] weight, final boolean add) {
+    norm = weight;
+    product = add ? delta : null;
+    pool.run(units(rows), 4L * rows * config.hiddenSize(), addAndNormalise);
+  }
+
+  private void addAndNormalise(final int unit, final int worker) {
+    final int hidden = config.hiddenSize();
+    final int stride = layers[0].output().stride();
+    for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
+      final int at = row * hidden;
+      if (product != null) {
+        RowKernels.add(residual, at, product, row * stride, hidden);
+      }
+      RowKernels.rmsNorm(residual, at, norm, config.rmsEpsilon(), normed, at, sums[worker]);
+    }
+  }
+
+  private void rotateAndStore(final int unit, final int worker) {
+    final int stride = layer.queryKeyValue().stride();
+    final int dim = config.headDim();
+    for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
+      final int position = positions[row];
+      final int block = slices[rowSlices[row]].blocks()[position / KvCache.BLOCK_TOKENS];
+      final int slot = position % KvCache.BLOCK_TOKENS;
+      for (int h = 0; h < config.heads() + config.kvHeads(); h++) {
+        rotary.rotate(queryKeyValue, row * stride + h * dim, position);
+      }
+      for (int h = 0; h < config.kvHeads(); h++) {
+        final int key = row * stride + config.queryWidth() + h * dim;
+        final int value = key + config.kvWidth();
+        cache.write(layerIndex, block, h, slot, queryKeyValue, key, value);
+      }
+    }
+  }
+
+  private void attend(final int unit, final int worker) {
+    final int s = attentionSlices[unit];
+    final Slice slice = slices[s];
+    final int first = attentionRows[unit];
+    final int unitRows = Math.max(1, QUERIES * config.kvHeads() / config.heads());
+    attention[worker].run(
+        cache,
+        layerIndex,
+        unit % config.kvHeads(),
+        slice.blocks(),
+        slice.start() + first,
+        sliceRows[s] + first,
+        Math.min(unitRows, slice.count() - first),
+        queryKeyValue,
+        layer.queryKeyValue().stride(),
+        attended);
+  }
+
+  private void activate(final int unit, final int worker) {
+    final int stride = layer.gateUp().stride();
+    final int width = config.intermediateSize();
+    for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
+      RowKernels.siluMultiply(gateUp, row * stride, activated, row * width, width);
+    }
+  }
+
+  private void head(final int count) {
+    final int hidden = config.hiddenSize();
+    for (int i = 0; i < count; i++) {
+      final int s = sampling[headStart + i];
+      final int row = sliceRows[s] + slices[s].count() - 1;
+      System.arraycopy(normed, row * hidden, headInput, i * hidden, hidden);
+    }
+    multiply(head, headInput, count, logits);
+    pool.run(count, 4L * count * config.vocabularySize(), sample);
+  }
+
+  private void sample(final int unit, final int worker) {
+    final int s = sampling[headStart + unit];
+    final SamplingPlan plan = slices[s].sampling().orElseThrow();
+    final int from = unit * head.stride();
+    if (plan.returnLogits()) {
+      wantedLogits[s] = Arrays.copyOfRange(logits, from, from + config.vocabularySize());
+    }
+    try {
+      sampled[s] = samplers[worker].sample(logits, from, plan);
+    } catch (ArithmeticException e) {
+      failures[s] = e.getMessage();
+    }
+  }
+}

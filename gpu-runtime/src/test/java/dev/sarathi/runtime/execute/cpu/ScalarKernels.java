@@ -1,0 +1,85 @@
+package dev.sarathi.runtime.execute.cpu;
+
+/** What the kernels must compute, bit for bit, in the plainest Java. */
+final class ScalarKernels {
+  private ScalarKernels() {}
+
+  /** {@code y[row][output]}: one chain of fused multiply-adds over rising inputs. */
+  static float[][] multiply(final float[][] x, final float[][] weight) {
+    final float[][] y = new float[x.length][weight.length];
+    for (int row = 0; row < x.length; row++) {
+      for (int output = 0; output < weight.length; output++) {
+        float sum = 0;
+        for (int k = 0; k < x[row].length; k++) {
+          sum = Math.fma(x[row][k], weight[output][k], sum);
+        }
+        y[row][output] = sum;
+      }
+    }
+    return y;
+  }
+
+  static float[] rmsNorm(final float[] x, final float[] weight, final float epsilon) {
+    final float[] sums = new float[16];
+    for (int i = 0; i < x.length; i++) {
+      sums[i % 16] = Math.fma(x[i], x[i], sums[i % 16]);
+    }
+    final float scale = (float) (1 / Math.sqrt(fold(sums) / x.length + epsilon));
+    final float[] y = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      y[i] = x[i] * scale * weight[i];
+    }
+    return y;
+  }
+
+  /** One query over the keys and values that it sees. */
+  static float[] attend(final float[] query, final float[][] keys, final float[][] values) {
+    final float scale = (float) (1 / Math.sqrt(query.length));
+    final float[] output = new float[query.length];
+    final float[] sums = new float[16];
+    float max = Float.NEGATIVE_INFINITY;
+    for (int start = 0; start < keys.length; start += 16) {
+      final int end = Math.min(start + 16, keys.length);
+      final float[] scores = new float[end - start];
+      float blockMax = Float.NEGATIVE_INFINITY;
+      for (int t = start; t < end; t++) {
+        for (int d = 0; d < query.length; d++) {
+          scores[t - start] = Math.fma(query[d] * scale, keys[t][d], scores[t - start]);
+        }
+        blockMax = Math.max(blockMax, scores[t - start]);
+      }
+      if (blockMax > max) {
+        final float factor = RowKernels.exp(max - blockMax);
+        for (int d = 0; d < output.length; d++) {
+          output[d] *= factor;
+        }
+        for (int lane = 0; lane < 16; lane++) {
+          sums[lane] *= factor;
+        }
+        max = blockMax;
+      }
+      for (int t = start; t < end; t++) {
+        final float weight = RowKernels.exp(scores[t - start] - max);
+        sums[t - start] += weight;
+        for (int d = 0; d < output.length; d++) {
+          output[d] = Math.fma(weight, values[t][d], output[d]);
+        }
+      }
+    }
+    for (int d = 0; d < output.length; d++) {
+      output[d] /= fold(sums);
+    }
+    return output;
+  }
+
+  /** Halves are folded onto each other until one sum is left. */
+  static float fold(final float[] sums) {
+    final float[] folded = sums.clone();
+    for (int half = 8; half > 0; half /= 2) {
+      for (int i = 0; i < half; i++) {
+        folded[i] += folded[i + half];
+      }
+    }
+    return folded[0];
+  }
+}

@@ -1,0 +1,38 @@
+package dev.sarathi.runtime.execute.cpu;
+
+import dev.sarathi.runtime.model.Model;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.List;
+
+/** Prints a digest of logits, to be compared between JVMs of different vector widths. */
+final class VectorWidthProbe {
+  private VectorWidthProbe() {}
+
+  public static void main(final String[] arguments) throws Exception {
+    System.out.println("digest " + digest());
+  }
+
+  static String digest() throws Exception {
+    final MessageDigest sha = MessageDigest.getInstance("SHA-256");
+    for (Path directory : List.of(Golden.LLAMA2, Golden.LLAMA3, Golden.STORYTELLER)) {
+      try (Model model = Model.open(directory);
+          CpuExecutor executor = new CpuExecutor(model, 64, 128, 2)) {
+        final Generations generations = new Generations(executor, 4);
+        for (Golden golden : Golden.read(directory).subList(0, 2)) {
+          generations.add(golden.prompt(), 3);
+        }
+        for (var running : generations.finish(30)) {
+          for (float[] logits : running.logits) {
+            final ByteBuffer bytes = ByteBuffer.allocate(4 * logits.length);
+            bytes.asFloatBuffer().put(logits);
+            sha.update(bytes.array());
+          }
+        }
+      }
+    }
+    return HexFormat.of().formatHex(sha.digest());
+  }
+}
