@@ -1,0 +1,172 @@
+package dev.sarathi.runtime;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+
+/**
+ * How an engine is built.
+ *
+ * @param model a folder in Hugging Face's layout: config.json, safetensors, tokenizer.json
+ * @param executor {@code auto}, {@code cpu} or {@code cuda}
+ * @param policy the scheduler's policy; {@code stall-free}
+ * @param tokenBudget tokens of one iteration, prefill and decodes together; decodes are never cut
+ * @param maxSequences how many generations may hold KV blocks at once
+ * @param kvMemory bytes for the KV cache; when absent, what sixteen sequences of full context need,
+ *     but at most a quarter of the machine's or container's memory
+ * @param maxContext limits the context, prompt and generated tokens together; when absent, the
+ *     model's own
+ * @param threads CPU executor threads; when absent, one for each processor
+ * @param bulkAging after this long a bulk request is served like an interactive one
+ * @param warmUp for at most so long, and only until the first request comes, the executor is warmed
+ *     up; zero for not at all
+ */
+public record EngineConfig(
+    Path model,
+    String executor,
+    String policy,
+    int tokenBudget,
+    int maxSequences,
+    OptionalLong kvMemory,
+    OptionalInt maxContext,
+    OptionalInt threads,
+    Duration bulkAging,
+    Duration warmUp) {
+
+  /** The smallest token budget: below it a chunk would not fill one KV block. */
+  public static final int MIN_TOKEN_BUDGET = 16;
+
+  /** Added to a clock in nanoseconds, a longer one might overflow. */
+  private static final Duration LONGEST_AGING = Duration.ofDays(36_500);
+
+  public EngineConfig {
+    require(
+        executor.equals("auto") || executor.equals("cpu") || executor.equals("cuda"),
+        "executor",
+        executor,
+        "auto, cpu or cuda");
+    require(policy.equals("stall-free"), "policy", policy, "stall-free");
+    require(
+        tokenBudget >= MIN_TOKEN_BUDGET,
+        "token budget",
+        tokenBudget,
+        MIN_TOKEN_BUDGET + " or more");
+    require(maxSequences >= 1, "max sequences", maxSequences, "1 or more");
+    require(kvMemory.orElse(1) > 0, "KV memory", kvMemory.orElse(1), "a positive number of bytes");
+    require(maxContext.orElse(2) >= 2, "max context", maxContext.orElse(2), "2 tokens or more");
+    require(threads.orElse(1) >= 1, "threads", threads.orElse(1), "1 or more");
+    require(
+        !bulkAging.isNegative() && bulkAging.compareTo(LONGEST_AGING) <= 0,
+        "bulk aging",
+        bulkAging,
+        "zero to " + LONGEST_AGING);
+    require(!warmUp.isNegative(), "warm-up", warmUp, "zero or longer");
+  }
+
+  /** The defaults for a model. */
+  public static EngineConfig of(final Path model) {
+    return new EngineConfig(
+        model,
+        "auto",
+        "stall-free",
+        512,
+        64,
+        OptionalLong.empty(),
+        OptionalInt.empty(),
+        OptionalInt.empty(),
+        Duration.ofSeconds(30),
+        Duration.ofSeconds(3));
+  }
+
+  public EngineConfig withExecutor(final String value) {
+    return changed(draft -> draft.executor = value);
+  }
+
+  public EngineConfig withPolicy(final String value) {
+    return changed(draft -> draft.policy = value);
+  }
+
+  public EngineConfig withTokenBudget(final int value) {
+    return changed(draft -> draft.tokenBudget = value);
+  }
+
+  public EngineConfig withMaxSequences(final int value) {
+    return changed(draft -> draft.maxSequences = value);
+  }
+
+  public EngineConfig withKvMemory(final long value) {
+    return changed(draft -> draft.kvMemory = OptionalLong.of(value));
+  }
+
+  public EngineConfig withMaxContext(final int value) {
+    return changed(draft -> draft.maxContext = OptionalInt.of(value));
+  }
+
+  public EngineConfig withThreads(final int value) {
+    return changed(draft -> draft.threads = OptionalInt.of(value));
+  }
+
+  public EngineConfig withBulkAging(final Duration value) {
+    return changed(draft -> draft.bulkAging = value);
+  }
+
+  public EngineConfig withWarmUp(final Duration value) {
+    return changed(draft -> draft.warmUp = value);
+  }
+
+  private EngineConfig changed(final Consumer<Draft> change) {
+    final Draft draft = new Draft(this);
+    change.accept(draft);
+    return draft.config();
+  }
+
+  /** A configuration of which one value is being changed. */
+  private static final class Draft {
+    private final Path model;
+    private String executor;
+    private String policy;
+    private int tokenBudget;
+    private int maxSequences;
+    private OptionalLong kvMemory;
+    private OptionalInt maxContext;
+    private OptionalInt threads;
+    private Duration bulkAging;
+    private Duration warmUp;
+
+    private Draft(final EngineConfig from) {
+      model = from.model;
+      executor = from.executor;
+      policy = from.policy;
+      tokenBudget = from.tokenBudget;
+      maxSequences = from.maxSequences;
+      kvMemory = from.kvMemory;
+      maxContext = from.maxContext;
+      threads = from.threads;
+      bulkAging = from.bulkAging;
+      warmUp = from.warmUp;
+    }
+
+    private EngineConfig config() {
+      return new EngineConfig(
+          model,
+          executor,
+          policy,
+          tokenBudget,
+          maxSequences,
+          kvMemory,
+          maxContext,
+          threads,
+          bulkAging,
+          warmUp);
+    }
+  }
+
+  private static void require(
+      final boolean valid, final String setting, final Object value, final String wanted) {
+    if (!valid) {
+      throw new IllegalArgumentException(setting + " is " + value + "; valid is " + wanted);
+    }
+  }
+}

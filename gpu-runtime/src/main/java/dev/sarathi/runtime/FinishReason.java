@@ -1,0 +1,15 @@
+package dev.sarathi.runtime;
+
+/** Why a generation ended. */
+public enum FinishReason {
+  /** The model said that it is done, or a stop string appeared. */
+  STOP,
+  /** The request's maximum of tokens, or the model's context, was reached. */
+  LENGTH,
+  /** Somebody asked for it. */
+  CANCELLED,
+  /** The request's deadline passed. */
+  DEADLINE,
+  /** The request cannot be served; the finish carries a message. */
+  ERROR
+}

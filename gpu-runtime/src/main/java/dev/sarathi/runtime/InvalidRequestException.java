@@ -1,0 +1,16 @@
+package dev.sarathi.runtime;
+
+/** A request that can never be served: names the field, its value and what would be valid. */
+public final class InvalidRequestException extends IllegalArgumentException {
+  private final String field;
+
+  public InvalidRequestException(final String field, final String reason) {
+    super(field + ": " + reason);
+    this.field = field;
+  }
+
+  /** The field at fault, by the name it has in the prompt schema. */
+  public String field() {
+    return field;
+  }
+}

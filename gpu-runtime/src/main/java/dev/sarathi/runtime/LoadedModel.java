@@ -1,0 +1,152 @@
+package dev.sarathi.runtime;
+
+import com.sun.management.OperatingSystemMXBean;
+import dev.sarathi.runtime.execute.Executor;
+import dev.sarathi.runtime.execute.cpu.CpuExecutor;
+import dev.sarathi.runtime.model.Model;
+import dev.sarathi.runtime.text.Tokenizer;
+import dev.sarathi.runtime.text.TokenizerException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.util.Optional;
+import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A model as the engine needs it, beside its executor.
+ *
+ * @param contextLength the most tokens of one sequence
+ * @param vocabularySize valid token ids are below it
+ * @param eosTokens the tokens by which the model ends a generation
+ * @param tokenizer absent if the model's folder has none; then prompts are token ids
+ */
+record LoadedModel(
+    String name,
+    String fingerprint,
+    int contextLength,
+    int vocabularySize,
+    Set<Integer> eosTokens,
+    Optional<Tokenizer> tokenizer,
+    Executor executor) {
+  private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
+  private static final int[] NO_TOKENS = {};
+
+  /** The KV cache holds so many sequences of full context, where nothing else is asked for. */
+  private static final int DEFAULT_FULL_CONTEXTS = 16;
+
+  static LoadedModel open(final EngineConfig config) {
+    if (config.executor().equals("cuda")) {
+      throw new IllegalArgumentException(
+          "executor is cuda, which this version does not have; valid is auto or cpu");
+    }
+    final long start = System.nanoTime();
+    try (Model model = Model.open(config.model())) {
+      final int context =
+          Math.min(model.config().maxPositions(), config.maxContext().orElse(Integer.MAX_VALUE));
+      final int threads =
+          config.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
+      final Executor executor =
+          new CpuExecutor(
+              model,
+              kvBlocks(config, context, CpuExecutor.kvBytesPerBlock(model.config())),
+              config.tokenBudget() + config.maxSequences(),
+              threads);
+      final LoadedModel loaded =
+          new LoadedModel(
+              config.model().toAbsolutePath().normalize().getFileName().toString(),
+              model.fingerprint(),
+              context,
+              model.config().vocabularySize(),
+              model.config().eosTokens(),
+              Files.exists(config.model().resolve("tokenizer.json"))
+                  ? Optional.of(Tokenizer.open(config.model()))
+                  : Optional.empty(),
+              executor);
+      LOG.info(
+          "model {} loaded in {} ms: executor {} (asked for {}), context {}, {} KV tokens, fingerprint {}",
+          loaded.name,
+          (System.nanoTime() - start) / 1_000_000,
+          executor.limits().numericsId(),
+          config.executor(),
+          context,
+          (long) executor.limits().kvBlocks() * executor.limits().blockTokens(),
+          loaded.fingerprint);
+      return loaded;
+    }
+  }
+
+  private static int kvBlocks(
+      final EngineConfig config, final int context, final long bytesPerBlock) {
+    final int contextBlocks = Math.ceilDiv(context, CpuExecutor.BLOCK_TOKENS);
+    final long contexts = Math.min(DEFAULT_FULL_CONTEXTS, config.maxSequences());
+    final long memory =
+        config
+            .kvMemory()
+            .orElseGet(
+                () -> Math.min(contexts * contextBlocks * bytesPerBlock, machineMemory() / 4));
+    final long blocks = memory / bytesPerBlock;
+    if (blocks < contextBlocks) {
+      throw new IllegalArgumentException(
+          ("KV memory is %d bytes and holds %d tokens, but one sequence may have %d;"
+                  + " valid is a KV memory of %d bytes or more, or a max context of %d or less")
+              .formatted(
+                  memory,
+                  blocks * CpuExecutor.BLOCK_TOKENS,
+                  context,
+                  contextBlocks * bytesPerBlock,
+                  blocks * CpuExecutor.BLOCK_TOKENS));
+    }
+    return Math.toIntExact(Math.min(blocks, Integer.MAX_VALUE));
+  }
+
+  /** Of the container, where there is one. */
+  private static long machineMemory() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+  }
+
+  int[] encode(final Prompt prompt) {
+    return switch (prompt) {
+      case Prompt.Tokens tokens -> checked("token_ids", tokens.ids());
+      case Prompt.Text text -> checked("prompt", encode(text.text()));
+    };
+  }
+
+  private int[] encode(final String text) {
+    if (tokenizer.isEmpty()) {
+      throw new InvalidRequestException(
+          "prompt", "is text, but model " + name + " has no tokenizer.json; send token ids");
+    }
+    try {
+      return text.isEmpty() ? NO_TOKENS : tokenizer.get().encode(text);
+    } catch (final TokenizerException e) {
+      throw new InvalidRequestException("prompt", e.getMessage());
+    }
+  }
+
+  private int[] checked(final String field, final int[] ids) {
+    if (ids.length == 0) {
+      throw new InvalidRequestException("prompt", "is empty");
+    }
+    check(field, ids);
+    return ids.clone();
+  }
+
+  /**
+   * @throws InvalidRequestException if an id is no token of the model, on which the executor would
+   *     break down
+   */
+  void check(final String field, final int[] ids) {
+    for (final int id : ids) {
+      if (id < 0 || id >= vocabularySize) {
+        throw new InvalidRequestException(
+            field, id + " is not a token of the model; valid is 0 to " + (vocabularySize - 1));
+      }
+    }
+  }
+
+  void close() {
+    executor.close();
+    tokenizer.ifPresent(Tokenizer::close);
+  }
+}

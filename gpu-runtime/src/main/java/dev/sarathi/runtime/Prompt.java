@@ -1,0 +1,28 @@
+package dev.sarathi.runtime;
+
+import java.util.Arrays;
+
+/** What to continue. */
+public sealed interface Prompt {
+
+  /** Text, to be encoded by the model's tokenizer with its special tokens. */
+  record Text(String text) implements Prompt {}
+
+  /** Token ids, taken as they are. */
+  record Tokens(int[] ids) implements Prompt {
+    @Override
+    public boolean equals(final Object other) {
+      return other instanceof Tokens tokens && Arrays.equals(ids, tokens.ids);
+    }
+
+    @Override
+    public int hashCode() {
+      return Arrays.hashCode(ids);
+    }
+
+    @Override
+    public String toString() {
+      return "Tokens[" + ids.length + " ids]";
+    }
+  }
+}
