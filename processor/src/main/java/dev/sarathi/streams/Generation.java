@@ -1,0 +1,213 @@
+package dev.sarathi.streams;
+
+import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.GenerationRequest;
+import dev.sarathi.streams.internal.GenerationProcessor;
+import dev.sarathi.streams.internal.Requests;
+import dev.sarathi.streams.internal.StoreNames;
+import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.streams.processor.TaskId;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.StoreBuilder;
+
+/**
+ * A node of a topology that generates text: records in, requests to a {@link GenerationEngine},
+ * token or completion records out, exactly once. It fits {@code KStream.process} and {@code
+ * Topology.addProcessor}, and brings its own stores.
+ *
+ * <pre>{@code
+ * KStream<Long, Summary> out = tickets.process(
+ *     Generation.<Long, Ticket>using(engine)
+ *         .id((key, ticket) -> ticket.id())
+ *         .request((key, ticket) -> GenerationRequest.of(ticket.id(), "Summarise: " + ticket.text()))
+ *         .carrying(Serdes.Long(), ticketSerde)
+ *         .completions(Summary::of)
+ *         .as("summarise"));
+ * }</pre>
+ *
+ * <p>The application must run with {@code processing.guarantee=exactly_once_v2}; anything else is
+ * refused when the topology starts. The engine may be shared by every task and thread of the
+ * process; the caller closes it, after {@code KafkaStreams}.
+ *
+ * @param <K> the key of the incoming records
+ * @param <V> their value; a null value cancels the request that {@link Draft#cancelledBy} names
+ * @param <W> the value of the outgoing records
+ */
+public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> {
+  private final Supplies<K, V, W> supplies;
+
+  private Generation(final Supplies<K, V, W> supplies) {
+    this.supplies = supplies;
+  }
+
+  /** Begins the description of a node that generates with {@code engine}. */
+  public static <K, V> Draft<K, V> using(final GenerationEngine engine) {
+    return new Draft<>(engine);
+  }
+
+  @Override
+  public Processor<K, V, K, W> get() {
+    return new GenerationProcessor<>(
+        supplies.engine(),
+        supplies.settings(),
+        supplies.requests(),
+        supplies.outlet(),
+        supplies.names(),
+        supplies.handedBack());
+  }
+
+  @Override
+  public Set<StoreBuilder<?>> stores() {
+    return supplies.names().builders(supplies.settings());
+  }
+
+  private record Supplies<K, V, W>(
+      GenerationEngine engine,
+      GenerationSettings settings,
+      Requests<K, V> requests,
+      Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
+      StoreNames names,
+      Set<TaskId> handedBack) {}
+
+  /** A node whose requests are being described. */
+  public static final class Draft<K, V> {
+    private final GenerationEngine engine;
+    private GenerationSettings settings = GenerationSettings.DEFAULT;
+    private Optional<BiFunction<K, V, String>> id = Optional.empty();
+    private Optional<BiFunction<K, V, GenerationRequest>> request = Optional.empty();
+    private Optional<Serde<K>> keySerde = Optional.empty();
+    private Optional<Serde<V>> valueSerde = Optional.empty();
+    private Function<K, Optional<String>> cancelledBy = key -> Optional.empty();
+
+    private Draft(final GenerationEngine engine) {
+      this.engine = Objects.requireNonNull(engine, "engine");
+    }
+
+    /** Names the request of a record: the same id twice is generated once. */
+    public Draft<K, V> id(final BiFunction<K, V, String> function) {
+      this.id = Optional.of(function);
+      return this;
+    }
+
+    /**
+     * Makes the request of a record. It must be a pure function; its result is stored, once, under
+     * the id that {@link #id} gives. An {@link IllegalArgumentException} rejects the record.
+     */
+    public Draft<K, V> request(final BiFunction<K, V, GenerationRequest> function) {
+      this.request = Optional.of(function);
+      return this;
+    }
+
+    /** Keeps key and value beside the request, so that the results of a resumed one have them. */
+    public Draft<K, V> carrying(final Serde<K> key, final Serde<V> value) {
+      this.keySerde = Optional.of(key);
+      this.valueSerde = Optional.of(value);
+      return this;
+    }
+
+    /** The id of the request that a record with this key and a null value cancels. */
+    public Draft<K, V> cancelledBy(final Function<K, Optional<String>> function) {
+      this.cancelledBy = function;
+      return this;
+    }
+
+    /** Replaces {@link GenerationSettings#DEFAULT}. */
+    public Draft<K, V> settings(final GenerationSettings value) {
+      this.settings = value;
+      return this;
+    }
+
+    /** Forwards one record for each completion, keyed as its request's record was. */
+    public <W> Named<K, V, W> completions(
+        final Function<GenerationResult.Completion<K, V>, W> value) {
+      return results(
+          result ->
+              result instanceof GenerationResult.Completion<K, V> completion
+                  ? List.of(
+                      keyedAsOrigin(completion, completion.emittedAt(), value.apply(completion)))
+                  : List.of());
+    }
+
+    /** Forwards one record for each run of tokens, keyed as its request's record was. */
+    public <W> Named<K, V, W> tokens(final Function<GenerationResult.Tokens<K, V>, W> value) {
+      return results(
+          result ->
+              result instanceof GenerationResult.Tokens<K, V> tokens
+                  ? List.of(keyedAsOrigin(tokens, tokens.emittedAt(), value.apply(tokens)))
+                  : List.of());
+    }
+
+    /**
+     * Forwards what {@code outlet} makes of each result, in order. It runs before anything of a
+     * drain is forwarded, so it is the place to serialise: what fails here aborts the drain, while
+     * a record that a sink cannot serialise is the production-exception handler's, and one that
+     * continues loses it.
+     */
+    public <W> Named<K, V, W> results(
+        final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
+      return new Named<>(this, outlet);
+    }
+
+    private static <K, V, W> Routed<K, W> keyedAsOrigin(
+        final GenerationResult<K, V> result, final Instant emittedAt, final W value) {
+      final Origin<K, V> origin = result.origin();
+      return new Routed<>(
+          new Record<>(
+              origin.key().orElse(null), value, emittedAt.toEpochMilli(), origin.headers()),
+          Optional.empty());
+    }
+
+    private Requests<K, V> requests() {
+      return new Requests<>(
+          id.orElseThrow(() -> missing("id")),
+          request.orElseThrow(() -> missing("request")),
+          keySerde.orElseThrow(() -> missing("carrying")),
+          valueSerde.orElseThrow(() -> missing("carrying")),
+          cancelledBy);
+    }
+
+    private static IllegalStateException missing(final String method) {
+      return new IllegalStateException(
+          "a generation needs " + method + "(…) before its results are named");
+    }
+  }
+
+  /** A node that lacks only a name. */
+  public static final class Named<K, V, W> {
+    private final Draft<K, V> draft;
+    private final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet;
+
+    private Named(
+        final Draft<K, V> draft,
+        final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
+      this.draft = draft;
+      this.outlet = outlet;
+    }
+
+    /**
+     * Names the stores; changing the name later abandons what they hold.
+     *
+     * @param name letters, digits, '.', '_' and '-'
+     */
+    public Generation<K, V, W> as(final String name) {
+      return new Generation<>(
+          new Supplies<>(
+              draft.engine,
+              draft.settings,
+              draft.requests(),
+              outlet,
+              new StoreNames(name),
+              ConcurrentHashMap.newKeySet()));
+    }
+  }
+}

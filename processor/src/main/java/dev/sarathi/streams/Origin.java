@@ -1,0 +1,22 @@
+package dev.sarathi.streams;
+
+import java.time.Instant;
+import java.util.Optional;
+import org.apache.kafka.common.header.Headers;
+
+/**
+ * The record that a request came in.
+ *
+ * @param key its key, restored by the carrying serde; absent if it had none
+ * @param value its value, restored by the carrying serde; absent if values are not carried
+ * @param headers its headers
+ * @param timestamp its timestamp
+ */
+public record Origin<K, V>(
+    Optional<K> key,
+    Optional<V> value,
+    Headers headers,
+    Instant timestamp,
+    String topic,
+    int partition,
+    long offset) {}

@@ -1,0 +1,427 @@
+package dev.sarathi.streams;
+
+import static org.apache.kafka.common.config.ConfigDef.Importance.HIGH;
+import static org.apache.kafka.common.config.ConfigDef.Importance.LOW;
+import static org.apache.kafka.common.config.ConfigDef.Importance.MEDIUM;
+import static org.apache.kafka.common.config.ConfigDef.Range.atLeast;
+import static org.apache.kafka.common.config.ConfigDef.Range.between;
+
+import dev.sarathi.runtime.EngineConfig;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.config.AbstractConfig;
+import org.apache.kafka.common.config.ConfigDef;
+import org.apache.kafka.common.config.ConfigDef.NonEmptyString;
+import org.apache.kafka.common.config.ConfigDef.Type;
+import org.apache.kafka.common.config.ConfigDef.ValidString;
+import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.streams.StreamsConfig;
+
+/**
+ * The configuration of a Sarathi Streams application. Settings of Kafka Streams, of its clients and
+ * of the schema registry stand beside these in the same properties and are passed on.
+ */
+public final class SarathiConfig extends AbstractConfig {
+
+  /** {@code sarathi.model} */
+  public static final String MODEL_CONFIG = "sarathi.model";
+
+  private static final String MODEL_DOC =
+      "The folder of the model, in Hugging Face's layout: config.json, safetensors, tokenizer.json.";
+
+  /** {@code sarathi.preset} */
+  public static final String PRESET_CONFIG = "sarathi.preset";
+
+  private static final String PRESET_DOC =
+      "Defaults for settings that are not given: <code>latency</code> drains every 5 ms and polls"
+          + " as often, so that a token is visible some milliseconds after it was computed;"
+          + " <code>throughput</code> drains every 200 ms into larger records and batches.";
+
+  /** {@code sarathi.prompts.topic} */
+  public static final String PROMPTS_TOPIC_CONFIG = "sarathi.prompts.topic";
+
+  private static final String PROMPTS_TOPIC_DOC = "The topic of the prompt requests.";
+
+  /** {@code sarathi.tokens.topic} */
+  public static final String TOKENS_TOPIC_CONFIG = "sarathi.tokens.topic";
+
+  private static final String TOKENS_TOPIC_DOC =
+      "The topic of the token records; empty to write none.";
+
+  /** {@code sarathi.completions.topic} */
+  public static final String COMPLETIONS_TOPIC_CONFIG = "sarathi.completions.topic";
+
+  private static final String COMPLETIONS_TOPIC_DOC =
+      "The topic of the completions, one record for each request; empty to write none.";
+
+  /** {@code sarathi.dead.letters.topic} */
+  public static final String DEAD_LETTERS_TOPIC_CONFIG = "sarathi.dead.letters.topic";
+
+  private static final String DEAD_LETTERS_TOPIC_DOC =
+      "The topic of the records that are no valid request, with their original bytes and headers.";
+
+  /** {@code sarathi.topics.partitions} */
+  public static final String TOPICS_PARTITIONS_CONFIG = "sarathi.topics.partitions";
+
+  private static final String TOPICS_PARTITIONS_DOC =
+      "Partitions of the topics that the application creates because they are missing.";
+
+  /** {@code sarathi.topics.replication.factor} */
+  public static final String TOPICS_REPLICATION_FACTOR_CONFIG = "sarathi.topics.replication.factor";
+
+  private static final String TOPICS_REPLICATION_FACTOR_DOC =
+      "Replication factor of the topics that the application creates; -1 for the broker's default.";
+
+  /** {@code sarathi.executor} */
+  public static final String EXECUTOR_CONFIG = "sarathi.executor";
+
+  private static final String EXECUTOR_DOC =
+      "What computes: <code>cpu</code>, <code>cuda</code>, or <code>auto</code> for the best there"
+          + " is.";
+
+  /** {@code sarathi.scheduler} */
+  public static final String SCHEDULER_CONFIG = "sarathi.scheduler";
+
+  private static final String SCHEDULER_DOC =
+      "The policy that composes each iteration. <code>stall-free</code> (Sarathi-Serve): every"
+          + " running decode first, prefill chunks in what is left of the token budget.";
+
+  /** {@code sarathi.token.budget} */
+  public static final String TOKEN_BUDGET_CONFIG = "sarathi.token.budget";
+
+  private static final String TOKEN_BUDGET_DOC =
+      "Tokens of one iteration, decodes and prefill together. Smaller keeps the time between"
+          + " tokens short, larger prefills faster.";
+
+  /** {@code sarathi.max.sequences} */
+  public static final String MAX_SEQUENCES_CONFIG = "sarathi.max.sequences";
+
+  private static final String MAX_SEQUENCES_DOC =
+      "How many generations may hold KV blocks at once, over all tasks of the process.";
+
+  /** {@code sarathi.kv.memory} */
+  public static final String KV_MEMORY_CONFIG = "sarathi.kv.memory";
+
+  private static final String KV_MEMORY_DOC =
+      "Bytes for the KV cache; 0 for what sixteen sequences of full context need, but at most a"
+          + " quarter of the memory.";
+
+  /** {@code sarathi.max.context} */
+  public static final String MAX_CONTEXT_CONFIG = "sarathi.max.context";
+
+  private static final String MAX_CONTEXT_DOC =
+      "The most tokens of one generation, prompt and answer together; 0 for the model's own limit.";
+
+  /** {@code sarathi.cpu.threads} */
+  public static final String CPU_THREADS_CONFIG = "sarathi.cpu.threads";
+
+  private static final String CPU_THREADS_DOC =
+      "Threads of the CPU executor; 0 for one for each processor.";
+
+  /** {@code sarathi.default.max.tokens} */
+  public static final String DEFAULT_MAX_TOKENS_CONFIG = "sarathi.default.max.tokens";
+
+  private static final String DEFAULT_MAX_TOKENS_DOC =
+      "The most tokens generated for a request that does not say; 0 for what the context holds.";
+
+  /** {@code sarathi.engine.window} */
+  public static final String ENGINE_WINDOW_CONFIG = "sarathi.engine.window";
+
+  private static final String ENGINE_WINDOW_DOC =
+      "How many requests of one task are in the engine at once; the rest wait in the store.";
+
+  /** {@code sarathi.bulk.aging.ms} */
+  public static final String BULK_AGING_CONFIG = "sarathi.bulk.aging.ms";
+
+  private static final String BULK_AGING_DOC =
+      "After waiting so long a bulk request is served like an interactive one.";
+
+  /** {@code sarathi.drain.interval.ms} */
+  public static final String DRAIN_INTERVAL_CONFIG = "sarathi.drain.interval.ms";
+
+  private static final String DRAIN_INTERVAL_DOC =
+      "How often tokens are forwarded and committed. Streams wakes up at most every"
+          + " <code>poll.ms</code>, which therefore bounds it from below.";
+
+  /** {@code sarathi.output.max.tokens.per.record} */
+  public static final String OUTPUT_MAX_TOKENS_CONFIG = "sarathi.output.max.tokens.per.record";
+
+  private static final String OUTPUT_MAX_TOKENS_DOC = "The most tokens in one token record.";
+
+  /** {@code sarathi.max.uncommitted.tokens} */
+  public static final String MAX_UNCOMMITTED_TOKENS_CONFIG = "sarathi.max.uncommitted.tokens";
+
+  private static final String MAX_UNCOMMITTED_TOKENS_DOC =
+      "Above so many tokens that a task has not drained, its generations pause and keep their KV.";
+
+  /** {@code sarathi.dedup.retention.ms} */
+  public static final String DEDUP_RETENTION_CONFIG = "sarathi.dedup.retention.ms";
+
+  private static final String DEDUP_RETENTION_DOC =
+      "How long the id of a finished request is remembered, so that its repetition is dropped.";
+
+  /** {@code sarathi.max.attempts} */
+  public static final String MAX_ATTEMPTS_CONFIG = "sarathi.max.attempts";
+
+  private static final String MAX_ATTEMPTS_DOC =
+      "A request that was taken up so often without a new token ends in an error: it may be what"
+          + " crashes the process.";
+
+  /** {@code sarathi.on.model.change} */
+  public static final String ON_MODEL_CHANGE_CONFIG = "sarathi.on.model.change";
+
+  private static final String ON_MODEL_CHANGE_DOC =
+      "What becomes of a half-done generation when the model, its tokenizer or the numerics have"
+          + " changed: <code>fail</code> ends it in an error, <code>continue</code> goes on from"
+          + " the emitted tokens.";
+
+  /** {@code sarathi.max.request.bytes} */
+  public static final String MAX_REQUEST_BYTES_CONFIG = "sarathi.max.request.bytes";
+
+  private static final String MAX_REQUEST_BYTES_DOC =
+      "The most bytes of a stored request; a larger one is rejected. Producer and changelogs are"
+          + " set above it.";
+
+  /** {@code sarathi.startup.timeout.ms} */
+  public static final String STARTUP_TIMEOUT_CONFIG = "sarathi.startup.timeout.ms";
+
+  private static final String STARTUP_TIMEOUT_DOC =
+      "How long to wait at start for the brokers and the schema registry before giving up.";
+
+  private static final ConfigDef DEFINITION =
+      new ConfigDef()
+          .define(MODEL_CONFIG, Type.STRING, ConfigDef.NO_DEFAULT_VALUE, HIGH, MODEL_DOC)
+          .define(
+              PRESET_CONFIG,
+              Type.STRING,
+              "latency",
+              ValidString.in("latency", "throughput"),
+              HIGH,
+              PRESET_DOC)
+          .define(
+              PROMPTS_TOPIC_CONFIG,
+              Type.STRING,
+              "prompts",
+              new NonEmptyString(),
+              HIGH,
+              PROMPTS_TOPIC_DOC)
+          .define(TOKENS_TOPIC_CONFIG, Type.STRING, "tokens", HIGH, TOKENS_TOPIC_DOC)
+          .define(COMPLETIONS_TOPIC_CONFIG, Type.STRING, "completions", HIGH, COMPLETIONS_TOPIC_DOC)
+          .define(
+              DEAD_LETTERS_TOPIC_CONFIG,
+              Type.STRING,
+              "dead-letters",
+              new NonEmptyString(),
+              HIGH,
+              DEAD_LETTERS_TOPIC_DOC)
+          .define(
+              EXECUTOR_CONFIG,
+              Type.STRING,
+              "auto",
+              ValidString.in("auto", "cpu", "cuda"),
+              HIGH,
+              EXECUTOR_DOC)
+          .define(
+              SCHEDULER_CONFIG,
+              Type.STRING,
+              "stall-free",
+              ValidString.in("stall-free"),
+              HIGH,
+              SCHEDULER_DOC)
+          .define(
+              TOKEN_BUDGET_CONFIG,
+              Type.INT,
+              512,
+              atLeast(EngineConfig.MIN_TOKEN_BUDGET),
+              HIGH,
+              TOKEN_BUDGET_DOC)
+          .define(MAX_SEQUENCES_CONFIG, Type.INT, 64, atLeast(1), MEDIUM, MAX_SEQUENCES_DOC)
+          .define(KV_MEMORY_CONFIG, Type.LONG, 0L, atLeast(0), MEDIUM, KV_MEMORY_DOC)
+          .define(MAX_CONTEXT_CONFIG, Type.INT, 0, atLeast(0), MEDIUM, MAX_CONTEXT_DOC)
+          .define(CPU_THREADS_CONFIG, Type.INT, 0, atLeast(0), MEDIUM, CPU_THREADS_DOC)
+          .define(
+              DEFAULT_MAX_TOKENS_CONFIG, Type.INT, 256, atLeast(0), MEDIUM, DEFAULT_MAX_TOKENS_DOC)
+          .define(ENGINE_WINDOW_CONFIG, Type.INT, 64, atLeast(1), MEDIUM, ENGINE_WINDOW_DOC)
+          .define(
+              BULK_AGING_CONFIG,
+              Type.LONG,
+              30_000L,
+              between(0, Duration.ofDays(3650).toMillis()),
+              MEDIUM,
+              BULK_AGING_DOC)
+          .define(DRAIN_INTERVAL_CONFIG, Type.LONG, 5L, atLeast(1), MEDIUM, DRAIN_INTERVAL_DOC)
+          .define(OUTPUT_MAX_TOKENS_CONFIG, Type.INT, 16, atLeast(1), MEDIUM, OUTPUT_MAX_TOKENS_DOC)
+          .define(
+              MAX_UNCOMMITTED_TOKENS_CONFIG,
+              Type.INT,
+              4096,
+              atLeast(1),
+              MEDIUM,
+              MAX_UNCOMMITTED_TOKENS_DOC)
+          .define(
+              DEDUP_RETENTION_CONFIG,
+              Type.LONG,
+              86_400_000L,
+              atLeast(1),
+              MEDIUM,
+              DEDUP_RETENTION_DOC)
+          .define(MAX_ATTEMPTS_CONFIG, Type.INT, 3, atLeast(1), MEDIUM, MAX_ATTEMPTS_DOC)
+          .define(
+              ON_MODEL_CHANGE_CONFIG,
+              Type.STRING,
+              "fail",
+              ValidString.in("fail", "continue"),
+              MEDIUM,
+              ON_MODEL_CHANGE_DOC)
+          .define(
+              MAX_REQUEST_BYTES_CONFIG,
+              Type.INT,
+              4 << 20,
+              atLeast(1024),
+              LOW,
+              MAX_REQUEST_BYTES_DOC)
+          .define(TOPICS_PARTITIONS_CONFIG, Type.INT, 6, atLeast(1), LOW, TOPICS_PARTITIONS_DOC)
+          .define(
+              TOPICS_REPLICATION_FACTOR_CONFIG,
+              Type.SHORT,
+              (short) -1,
+              LOW,
+              TOPICS_REPLICATION_FACTOR_DOC)
+          .define(STARTUP_TIMEOUT_CONFIG, Type.LONG, 60_000L, atLeast(1), LOW, STARTUP_TIMEOUT_DOC);
+
+  private static final Map<String, Map<String, Object>> PRESETS =
+      Map.of(
+          "latency",
+          Map.of(
+              DRAIN_INTERVAL_CONFIG,
+              5L,
+              OUTPUT_MAX_TOKENS_CONFIG,
+              16,
+              StreamsConfig.POLL_MS_CONFIG,
+              5L,
+              StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
+              0),
+          "throughput",
+          Map.of(
+              DRAIN_INTERVAL_CONFIG,
+              200L,
+              OUTPUT_MAX_TOKENS_CONFIG,
+              256,
+              StreamsConfig.POLL_MS_CONFIG,
+              100L,
+              StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
+              50));
+
+  private SarathiConfig(final Map<String, ?> properties) {
+    super(DEFINITION, properties, false);
+  }
+
+  /**
+   * Reads a configuration and completes it from its preset.
+   *
+   * @throws ConfigException naming the setting, its value and what would be valid
+   */
+  public static SarathiConfig of(final Map<String, ?> properties) {
+    for (final String name : properties.keySet()) {
+      // A misspelt setting that is silently ignored costs somebody a night.
+      if (name.startsWith("sarathi.") && !DEFINITION.names().contains(name)) {
+        throw new ConfigException(name + " is not a setting of Sarathi Streams");
+      }
+    }
+    final Object preset =
+        properties.containsKey(PRESET_CONFIG) ? properties.get(PRESET_CONFIG) : "latency";
+    final Map<String, Object> completed = new HashMap<>(PRESETS.getOrDefault(preset, Map.of()));
+    completed.putAll(properties);
+    final SarathiConfig config = new SarathiConfig(completed);
+    if (config.getString(TOKENS_TOPIC_CONFIG).isEmpty()
+        && config.getString(COMPLETIONS_TOPIC_CONFIG).isEmpty()) {
+      throw new ConfigException(
+          TOKENS_TOPIC_CONFIG
+              + " and "
+              + COMPLETIONS_TOPIC_CONFIG
+              + " are both empty: nothing would be written; valid is a topic for one of them");
+    }
+    for (final String output :
+        List.of(TOKENS_TOPIC_CONFIG, COMPLETIONS_TOPIC_CONFIG, DEAD_LETTERS_TOPIC_CONFIG)) {
+      if (config.getString(output).equals(config.getString(PROMPTS_TOPIC_CONFIG))) {
+        throw new ConfigException(
+            output, config.getString(output), "is also the topic of the prompts");
+      }
+    }
+    return config;
+  }
+
+  /** The definition, for documentation and tools. */
+  public static ConfigDef definition() {
+    return new ConfigDef(DEFINITION);
+  }
+
+  /** How the engine is built. */
+  public EngineConfig engine() {
+    EngineConfig engine =
+        EngineConfig.of(Path.of(getString(MODEL_CONFIG)))
+            .withExecutor(getString(EXECUTOR_CONFIG))
+            .withPolicy(getString(SCHEDULER_CONFIG))
+            .withTokenBudget(getInt(TOKEN_BUDGET_CONFIG))
+            .withMaxSequences(getInt(MAX_SEQUENCES_CONFIG))
+            .withBulkAging(Duration.ofMillis(getLong(BULK_AGING_CONFIG)));
+    if (getLong(KV_MEMORY_CONFIG) > 0) {
+      engine = engine.withKvMemory(getLong(KV_MEMORY_CONFIG));
+    }
+    if (getInt(MAX_CONTEXT_CONFIG) > 0) {
+      engine = engine.withMaxContext(getInt(MAX_CONTEXT_CONFIG));
+    }
+    if (getInt(CPU_THREADS_CONFIG) > 0) {
+      engine = engine.withThreads(getInt(CPU_THREADS_CONFIG));
+    }
+    return engine;
+  }
+
+  /** How requests are treated. */
+  public GenerationSettings generation() {
+    return new GenerationSettings(
+        getInt(ENGINE_WINDOW_CONFIG),
+        getInt(MAX_UNCOMMITTED_TOKENS_CONFIG),
+        getInt(OUTPUT_MAX_TOKENS_CONFIG),
+        Duration.ofMillis(getLong(DRAIN_INTERVAL_CONFIG)),
+        Duration.ofMillis(getLong(DEDUP_RETENTION_CONFIG)),
+        getInt(MAX_ATTEMPTS_CONFIG),
+        ModelChange.valueOf(getString(ON_MODEL_CHANGE_CONFIG).toUpperCase(Locale.ROOT)),
+        Duration.ofMillis(getLong(BULK_AGING_CONFIG)),
+        getInt(MAX_REQUEST_BYTES_CONFIG));
+  }
+
+  /**
+   * The configuration of Kafka Streams: what was given, with {@code exactly_once_v2}, and with
+   * limits that let every admissible request through.
+   *
+   * @throws ConfigException if another processing guarantee was asked for
+   */
+  public Map<String, Object> streams() {
+    final Map<String, Object> streams = new HashMap<>(originals());
+    streams.keySet().removeIf(name -> name.startsWith("sarathi."));
+    final Object guarantee =
+        streams.putIfAbsent(
+            StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+    if (guarantee != null && !StreamsConfig.EXACTLY_ONCE_V2.equals(guarantee)) {
+      throw new ConfigException(
+          StreamsConfig.PROCESSING_GUARANTEE_CONFIG,
+          guarantee,
+          "valid is " + StreamsConfig.EXACTLY_ONCE_V2);
+    }
+    final int largest = getInt(MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
+    streams.putIfAbsent(
+        StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), largest);
+    // Ours are the retries; those of the registry's client, a minute each, would hold up a thread.
+    streams.putIfAbsent("max.retries", 0);
+    streams.putIfAbsent("http.connect.timeout.ms", 2_000);
+    streams.putIfAbsent("http.read.timeout.ms", 5_000);
+    streams.putIfAbsent(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, true);
+    return streams;
+  }
+}

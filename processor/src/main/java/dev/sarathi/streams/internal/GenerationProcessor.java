@@ -1,0 +1,400 @@
+package dev.sarathi.streams.internal;
+
+import dev.sarathi.runtime.EngineFailedException;
+import dev.sarathi.runtime.Finish;
+import dev.sarathi.runtime.FinishReason;
+import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.InvalidRequestException;
+import dev.sarathi.runtime.TokenDelta;
+import dev.sarathi.streams.GenerationResult;
+import dev.sarathi.streams.GenerationResult.Provenance;
+import dev.sarathi.streams.GenerationSettings;
+import dev.sarathi.streams.ModelChange;
+import dev.sarathi.streams.Routed;
+import dev.sarathi.streams.internal.stored.StoredAttempt;
+import dev.sarathi.streams.internal.stored.StoredChunk;
+import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.errors.TaskCorruptedException;
+import org.apache.kafka.streams.errors.TaskMigratedException;
+import org.apache.kafka.streams.processor.Cancellable;
+import org.apache.kafka.streams.processor.PunctuationType;
+import org.apache.kafka.streams.processor.TaskId;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.Record;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Generates exactly once without ever waiting for the engine.
+ *
+ * <p>{@link #process} stores a request and returns: from then on it is durable and its input offset
+ * may commit. Each {@link #turn} of the punctuator forwards what the engine has emitted, writes it
+ * down as progress, and keeps a window of requests in the engine; Streams commits the forwarded
+ * records, the progress and the offsets in one transaction. A later incarnation, after a crash or a
+ * rebalance, takes the window up again where the last commit left it.
+ *
+ * <p>Threading: confined to the stream thread; the engine's thread meets it in the {@link
+ * ResultQueue} alone.
+ */
+public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W> {
+  private static final Logger LOG = LoggerFactory.getLogger(GenerationProcessor.class);
+
+  private final GenerationEngine engine;
+  private final GenerationSettings settings;
+  private final Requests<K, V> requests;
+  private final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper;
+  private final StoreNames names;
+  private final Set<TaskId> handedBack;
+  private ProcessorContext<K, W> context;
+  private GenerationStores stores;
+  private GenerationMetrics metrics;
+  private Outlet<K, V, W> outlet;
+  private Intake<K, V> intake;
+  private Window<K, V> window;
+  private ResultQueue<K, V> results;
+  private Cancellable punctuation;
+
+  private long staleTokensRecorded;
+
+  /** Whether a step of this incarnation failed. */
+  private boolean failed;
+
+  /** Whether the incarnation before ended in this process, and not by a step that failed. */
+  private boolean takenBack;
+
+  /**
+   * @param handedBack the tasks whose last processor in this process ended without a failure of its
+   *     own, shared by all processors of the node
+   */
+  public GenerationProcessor(
+      final GenerationEngine engine,
+      final GenerationSettings settings,
+      final Requests<K, V> requests,
+      final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
+      final StoreNames names,
+      final Set<TaskId> handedBack) {
+    this.engine = engine;
+    this.settings = settings;
+    this.requests = requests;
+    this.mapper = mapper;
+    this.names = names;
+    this.handedBack = handedBack;
+  }
+
+  @Override
+  public void init(final ProcessorContext<K, W> processorContext) {
+    this.context = processorContext;
+    requireExactlyOnce();
+    this.stores = new GenerationStores(context, names, settings.dedupRetention());
+    this.metrics = new GenerationMetrics(context, names);
+    this.outlet = new Outlet<>(context, mapper);
+    this.intake = new Intake<>(engine, settings, requests, context, names, stores, metrics, outlet);
+    this.window = new Window<>(settings.window());
+    this.results = new ResultQueue<>(settings.maxUncommittedTokens());
+    this.staleTokensRecorded = 0;
+    this.failed = false;
+    this.takenBack = handedBack.remove(context.taskId());
+    // The window is loaded by the first turn: here Streams has no record context to write with.
+    this.punctuation =
+        context.schedule(
+            settings.drainInterval(),
+            PunctuationType.WALL_CLOCK_TIME,
+            now -> guarded("turn", this::turn));
+  }
+
+  /** Weaker guarantees could keep a store's deletion and lose the terminal record. */
+  private void requireExactlyOnce() {
+    final Object guarantee = context.appConfigs().get(StreamsConfig.PROCESSING_GUARANTEE_CONFIG);
+    if (!StreamsConfig.EXACTLY_ONCE_V2.equals(guarantee)) {
+      throw new ConfigException(
+          StreamsConfig.PROCESSING_GUARANTEE_CONFIG,
+          guarantee,
+          "generation needs " + StreamsConfig.EXACTLY_ONCE_V2);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (results != null) {
+      if (!failed) {
+        handedBack.add(context.taskId());
+      }
+      window.abandon();
+      results.close();
+      recordStaleTokens();
+      punctuation.cancel();
+      metrics.close();
+    }
+  }
+
+  // ---- a record comes in
+
+  @Override
+  public void process(final Record<K, V> record) {
+    guarded(
+        "request",
+        () -> {
+          if (record.value() == null) {
+            intake.cancelledBy(record).ifPresent(this::cancel);
+          } else {
+            intake.take(record).ifPresent(window::arrived);
+          }
+        });
+  }
+
+  /** Durable by itself: it ends the request here and now, whatever the engine still has of it. */
+  private void cancel(final String id) {
+    final Optional<Bytes> position = stores.positionOf(id);
+    if (position.isEmpty()) {
+      LOG.debug("nothing to cancel: no unfinished request {}", id);
+      return;
+    }
+    final ActiveRequest<K, V> request =
+        window
+            .remove(position.get())
+            .orElseGet(() -> load(position.get(), stores.request(position.get()).orElseThrow()));
+    request.abandon();
+    endEarly(request, FinishReason.CANCELLED, Optional.empty());
+  }
+
+  // ---- a turn of the punctuator
+
+  private void turn() {
+    recordStaleTokens();
+    boolean effects = submitAdmitted();
+    for (final Map.Entry<ActiveRequest<K, V>, List<TokenDelta>> entry :
+        results.drain().entrySet()) {
+      // Those of a request cancelled in the meantime are not in the window any more.
+      if (window.holds(entry.getKey())) {
+        emit(entry.getKey(), entry.getValue());
+        effects = true;
+      }
+    }
+    effects |= window.fill(stores, this::admit);
+    if (effects) {
+      // Visible latency is then the drain interval's, whatever commit.interval.ms is.
+      context.commit();
+    }
+  }
+
+  /**
+   * Hands over what the turn before has admitted. Its attempt has been committed since: a request
+   * that kills the process is counted, and does not kill it for ever. (A rebalance under way can
+   * defer that commit; then one attempt may go uncounted.)
+   */
+  private boolean submitAdmitted() {
+    boolean ended = false;
+    for (final ActiveRequest<K, V> request : window.newlyAdmitted()) {
+      final int[] emitted = stores.emitted(request.position).tokens();
+      try {
+        request.submitted(engine.resume(request.request, emitted, results.listener(request)));
+        if (emitted.length > 0) {
+          metrics.resumed.record();
+          metrics.recomputedTokens.record(engine.validate(request.request) + emitted.length);
+          LOG.info("request {} is resumed at token {}", request.id(), emitted.length);
+        }
+      } catch (final InvalidRequestException e) {
+        endEarly(request, FinishReason.ERROR, Optional.of(e.getMessage()));
+        ended = true;
+      }
+    }
+    return ended;
+  }
+
+  private void emit(final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
+    final TokenDelta last = deltas.getLast();
+    final List<GenerationResult<K, V>> emitted = new ArrayList<>();
+    parts(deltas).forEach(part -> emitted.add(request.tokens(part)));
+    last.finish()
+        .ifPresent(
+            finish ->
+                emitted.add(
+                    request.completion(
+                        stores.emitted(request.position).and(deltas), finish, last.emittedAt())));
+    outlet.forward(emitted);
+    if (last.finish().isPresent()) {
+      forget(request);
+    } else {
+      writeProgress(request, deltas);
+    }
+  }
+
+  /** Cuts deltas so that no part has more tokens than a record may have. */
+  private List<List<TokenDelta>> parts(final List<TokenDelta> deltas) {
+    final List<List<TokenDelta>> parts = new ArrayList<>();
+    int tokens = 0;
+    for (final TokenDelta delta : deltas) {
+      tokens += delta.tokens().length;
+      if (parts.isEmpty() || tokens > settings.maxTokensPerRecord()) {
+        parts.add(new ArrayList<>());
+        tokens = delta.tokens().length;
+      }
+      parts.getLast().add(delta);
+    }
+    return parts;
+  }
+
+  private void writeProgress(final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
+    if (request.firstProgress()) {
+      final Provenance provenance = request.provenance;
+      stores.putAttempt(
+          request.position,
+          new StoredAttempt(
+              provenance.attempt(),
+              0,
+              provenance.previousFingerprint().orElse(provenance.fingerprint())));
+    }
+    for (final TokenDelta delta : deltas) {
+      for (int i = 0; i < delta.tokens().length; i++) {
+        request.emit(delta.tokens()[i], i == delta.tokens().length - 1 ? delta.text() : "");
+        if (request.chunkIsFull()) {
+          writeChunk(request);
+          request.beginChunk();
+        }
+      }
+    }
+    if (!request.openTokens().isEmpty()) {
+      writeChunk(request);
+    }
+  }
+
+  private void writeChunk(final ActiveRequest<K, V> request) {
+    stores.putChunk(
+        request.position,
+        request.openChunk(),
+        new StoredChunk(request.openTokens(), request.openText()));
+  }
+
+  // ---- the window
+
+  private ActiveRequest<K, V> load(final Bytes position, final StoredRequest stored) {
+    final StoredAttempt attempt = stores.attempt(position);
+    final String fingerprint = engine.fingerprint();
+    final Optional<String> previous = attempt.getFingerprint().filter(f -> !f.equals(fingerprint));
+    final ActiveRequest<K, V> request =
+        new ActiveRequest<>(
+            position,
+            stored,
+            requests.originOf(stored),
+            new Provenance(attempt.getAttempts() + 1, fingerprint, previous));
+    final int chunk = stores.emitted(position).tokens().length / ActiveRequest.CHUNK_TOKENS;
+    request.restore(chunk, stores.chunk(position, chunk));
+    return request;
+  }
+
+  /** Begins a further attempt at a stored request, or ends it if there is to be none. */
+  private Optional<ActiveRequest<K, V>> admit(final Bytes position, final StoredRequest stored) {
+    final ActiveRequest<K, V> request = load(position, stored);
+    final StoredAttempt before = stores.attempt(position);
+    // An attempt that ended by a rebalance, or by what befell a neighbour, says nothing against it.
+    final int suspicious = Math.max(0, before.getWithoutProgress() - (takenBack ? 1 : 0));
+    if (request.request.deadline().filter(Instant.now()::isAfter).isPresent()) {
+      endEarly(request, FinishReason.DEADLINE, Optional.empty());
+      return Optional.empty();
+    }
+    final Optional<String> refusal = refusal(request, suspicious);
+    if (refusal.isPresent()) {
+      endEarly(request, FinishReason.ERROR, refusal);
+      return Optional.empty();
+    }
+    stores.putAttempt(
+        position,
+        new StoredAttempt(
+            before.getAttempts() + 1, suspicious + 1, before.getFingerprint().orElse(null)));
+    return Optional.of(request);
+  }
+
+  private Optional<String> refusal(final ActiveRequest<K, V> request, final int suspicious) {
+    if (suspicious >= settings.maxAttempts()) {
+      return Optional.of(
+          "taken up %d times without a new token; sarathi.max.attempts is %d"
+              .formatted(suspicious, settings.maxAttempts()));
+    }
+    return request
+        .provenance
+        .previousFingerprint()
+        .filter(previous -> settings.onModelChange() == ModelChange.FAIL)
+        .map(
+            previous ->
+                "the model changed in mid-generation, from %s to %s; sarathi.on.model.change=continue would go on"
+                    .formatted(previous, engine.fingerprint()));
+  }
+
+  // ---- ends
+
+  /** Ends a request here rather than in the engine. */
+  private void endEarly(
+      final ActiveRequest<K, V> request, final FinishReason reason, final Optional<String> error) {
+    final Emitted emitted = stores.emitted(request.position);
+    final Finish finish =
+        new Finish(
+            reason,
+            error,
+            new Finish.Usage(promptTokens(request), emitted.tokens().length, 0),
+            Finish.Timing.NONE);
+    outlet.end(request.id(), request.origin, request.provenance, finish, emitted);
+    forget(request);
+  }
+
+  private int promptTokens(final ActiveRequest<K, V> request) {
+    try {
+      return engine.validate(request.request);
+    } catch (final InvalidRequestException e) {
+      return 0;
+    }
+  }
+
+  private void forget(final ActiveRequest<K, V> request) {
+    window.remove(request.position);
+    stores.finish(request.position, request.stored, context.currentSystemTimeMs());
+    metrics.finished.record();
+  }
+
+  // ---- plumbing
+
+  private void recordStaleTokens() {
+    final long stale = results.staleTokens();
+    if (stale > staleTokensRecorded) {
+      metrics.staleTokens.record(stale - staleTokensRecorded);
+      staleTokensRecorded = stale;
+    }
+  }
+
+  /**
+   * Runs a step of which nothing may commit unless all of it does. Whatever fails is rethrown as
+   * "the tasks have migrated": Streams then aborts the thread's transaction, closes its tasks and
+   * takes them again from what was committed.
+   *
+   * <p>Rejected alternatives: any other exception goes to the processing-exception handler, and one
+   * that continues lets half a step commit. A {@link TaskCorruptedException} makes Streams commit
+   * the thread's other tasks first, in the transaction that holds our half. An {@link Error} ends
+   * the thread, but its consumer stays in the group, and the replacement gets the tasks only after
+   * the session timeout: 45 s with the default settings (measured with 4.3.1).
+   */
+  private void guarded(final String step, final Runnable action) {
+    try {
+      action.run();
+    } catch (final TaskMigratedException e) {
+      throw e;
+    } catch (final EngineFailedException e) {
+      failed = true;
+      throw new EngineBrokenError(e);
+    } catch (final RuntimeException e) {
+      failed = true;
+      LOG.error("{} of task {} failed; its transaction is aborted", step, context.taskId(), e);
+      throw new TaskMigratedException(
+          "a %s of task %s failed: %s".formatted(step, context.taskId(), e), e);
+    }
+  }
+}

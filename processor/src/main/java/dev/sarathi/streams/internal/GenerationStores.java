@@ -1,0 +1,200 @@
+package dev.sarathi.streams.internal;
+
+import dev.sarathi.streams.internal.stored.StoredAttempt;
+import dev.sarathi.streams.internal.stored.StoredChunk;
+import dev.sarathi.streams.internal.stored.StoredIdentity;
+import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.BiPredicate;
+import org.apache.avro.specific.SpecificRecordBase;
+import org.apache.avro.util.ClassSecurityValidator;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KeyValue;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.state.KeyValueIterator;
+import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.WindowStore;
+import org.apache.kafka.streams.state.WindowStoreIterator;
+
+/**
+ * The state of one task. Values are Avro single objects: each names its schema by fingerprint, and
+ * every schema that was ever written is compiled in, so restoring needs no registry.
+ *
+ * <p>Threading: confined to the stream thread.
+ */
+final class GenerationStores {
+  static {
+    // Avro makes no instance of a class that it was not told to trust. Whom else the application
+    // trusts stays as it is.
+    ClassSecurityValidator.setGlobal(
+        ClassSecurityValidator.composite(
+            ClassSecurityValidator.getGlobal(),
+            type -> type.getPackage() == StoredRequest.class.getPackage()));
+  }
+
+  private final KeyValueStore<Bytes, byte[]> requests;
+  private final KeyValueStore<Bytes, byte[]> progress;
+  private final KeyValueStore<String, byte[]> identities;
+  private final WindowStore<String, byte[]> finished;
+  private final Duration retention;
+
+  GenerationStores(
+      final ProcessorContext<?, ?> context, final StoreNames names, final Duration retention) {
+    this.requests = context.getStateStore(names.requests());
+    this.progress = context.getStateStore(names.progress());
+    this.identities = context.getStateStore(names.identities());
+    this.finished = context.getStateStore(names.finished());
+    this.retention = retention;
+  }
+
+  /** The digest of the request that has this id, unfinished or finished not long ago. */
+  Optional<byte[]> digestOf(final String id, final long now) {
+    final Optional<byte[]> unfinished =
+        identity(id).map(identity -> Requests.bytes(identity.getDigest()));
+    if (unfinished.isPresent()) {
+      return unfinished;
+    }
+    // Without an upper bound: the instance that finished it may have had a clock that is ahead.
+    try (WindowStoreIterator<byte[]> found =
+        finished.fetch(
+            id, Instant.ofEpochMilli(now).minus(retention), Instant.ofEpochMilli(Long.MAX_VALUE))) {
+      return found.hasNext() ? Optional.of(found.next().value) : Optional.empty();
+    }
+  }
+
+  /** The position of an unfinished request. */
+  Optional<Bytes> positionOf(final String id) {
+    return identity(id).map(identity -> Bytes.wrap(Requests.bytes(identity.getPosition())));
+  }
+
+  private Optional<StoredIdentity> identity(final String id) {
+    return Optional.ofNullable(identities.get(id))
+        .map(bytes -> decode(bytes, StoredIdentity::fromByteBuffer));
+  }
+
+  Optional<StoredRequest> request(final Bytes position) {
+    return Optional.ofNullable(requests.get(position)).map(GenerationStores::request);
+  }
+
+  /** Stores a new request. */
+  void put(final Bytes position, final StoredRequest request, final byte[] encoded) {
+    requests.put(position, encoded);
+    identities.put(
+        request.getId(),
+        encode(
+            StoredIdentity.newBuilder()
+                .setPosition(ByteBuffer.wrap(position.get()))
+                .setDigest(ByteBuffer.wrap(Requests.digest(request)))
+                .build()));
+  }
+
+  /**
+   * Hands over the requests from {@code from} on, in order, until {@code visitor} has enough.
+   *
+   * @return whether the end was reached
+   */
+  boolean visit(final Optional<Bytes> from, final BiPredicate<Bytes, StoredRequest> visitor) {
+    try (KeyValueIterator<Bytes, byte[]> all = requests.range(from.orElse(null), null)) {
+      while (all.hasNext()) {
+        final KeyValue<Bytes, byte[]> next = all.next();
+        if (!visitor.test(next.key, request(next.value))) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
+  StoredAttempt attempt(final Bytes position) {
+    return Optional.ofNullable(progress.get(Position.attemptKey(position)))
+        .map(bytes -> decode(bytes, StoredAttempt::fromByteBuffer))
+        .orElseGet(() -> new StoredAttempt(0, 0, null));
+  }
+
+  void putAttempt(final Bytes position, final StoredAttempt attempt) {
+    progress.put(Position.attemptKey(position), encode(attempt));
+  }
+
+  void putChunk(final Bytes position, final int chunk, final StoredChunk value) {
+    progress.put(Position.chunkKey(position, chunk), encode(value));
+  }
+
+  Optional<StoredChunk> chunk(final Bytes position, final int chunk) {
+    return Optional.ofNullable(progress.get(Position.chunkKey(position, chunk)))
+        .map(bytes -> decode(bytes, StoredChunk::fromByteBuffer));
+  }
+
+  Emitted emitted(final Bytes position) {
+    int[] tokens = {};
+    final StringBuilder text = new StringBuilder();
+    try (KeyValueIterator<Bytes, byte[]> chunks =
+        progress.range(
+            Position.chunkKey(position, 0), Position.chunkKey(position, Integer.MAX_VALUE - 1))) {
+      while (chunks.hasNext()) {
+        final StoredChunk chunk = decode(chunks.next().value, StoredChunk::fromByteBuffer);
+        final int before = tokens.length;
+        tokens = Arrays.copyOf(tokens, before + chunk.getTokens().size());
+        for (int i = 0; i < chunk.getTokens().size(); i++) {
+          tokens[before + i] = chunk.getTokens().get(i);
+        }
+        text.append(chunk.getText());
+      }
+    }
+    return new Emitted(tokens, text.toString());
+  }
+
+  /** Forgets all of a request but its digest. */
+  void finish(final Bytes position, final StoredRequest request, final long now) {
+    requests.delete(position);
+    identities.delete(request.getId());
+    remember(request.getId(), Requests.digest(request), now);
+    try (KeyValueIterator<Bytes, byte[]> all =
+        progress.range(
+            Position.attemptKey(position), Position.chunkKey(position, Integer.MAX_VALUE - 1))) {
+      while (all.hasNext()) {
+        progress.delete(all.next().key);
+      }
+    }
+  }
+
+  /** Remembers the digest of a request that is over, for the retention. */
+  void remember(final String id, final byte[] digest, final long now) {
+    finished.put(id, digest, now);
+  }
+
+  private static StoredRequest request(final byte[] bytes) {
+    return decode(bytes, StoredRequest::fromByteBuffer);
+  }
+
+  private interface Decoder<T> {
+    T decode(ByteBuffer bytes) throws IOException;
+  }
+
+  private static <T> T decode(final byte[] bytes, final Decoder<T> decoder) {
+    try {
+      return decoder.decode(ByteBuffer.wrap(bytes));
+    } catch (final IOException e) {
+      throw new UncheckedIOException("a stored value of " + bytes.length + " bytes is broken", e);
+    }
+  }
+
+  static byte[] encode(final SpecificRecordBase value) {
+    try {
+      return switch (value) {
+        case StoredRequest request -> Requests.bytes(request.toByteBuffer());
+        case StoredAttempt attempt -> Requests.bytes(attempt.toByteBuffer());
+        case StoredChunk chunk -> Requests.bytes(chunk.toByteBuffer());
+        case StoredIdentity identity -> Requests.bytes(identity.toByteBuffer());
+        default -> throw new IllegalArgumentException("not stored: " + value.getClass());
+      };
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,188 @@
+package dev.sarathi.streams.internal;
+
+import dev.sarathi.runtime.Finish;
+import dev.sarathi.runtime.FinishReason;
+import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.GenerationRequest;
+import dev.sarathi.runtime.InvalidRequestException;
+import dev.sarathi.runtime.Priority;
+import dev.sarathi.streams.GenerationResult.Provenance;
+import dev.sarathi.streams.GenerationResult.Rejected;
+import dev.sarathi.streams.GenerationSettings;
+import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.processor.api.RecordMetadata;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Takes records in: each becomes a stored request, is dropped as a repetition, or is rejected with
+ * a reason.
+ *
+ * <p>Threading: confined to the stream thread.
+ */
+final class Intake<K, V> {
+  private static final Logger LOG = LoggerFactory.getLogger(Intake.class);
+
+  /** An id is part of the keys of stores and changelogs, whose records have limits. */
+  private static final int MAX_ID_CHARS = 1024;
+
+  private final GenerationEngine engine;
+  private final GenerationSettings settings;
+  private final Requests<K, V> requests;
+  private final ProcessorContext<?, ?> context;
+  private final StoreNames names;
+  private final GenerationStores stores;
+  private final GenerationMetrics metrics;
+  private final Outlet<K, V, ?> outlet;
+
+  Intake(
+      final GenerationEngine engine,
+      final GenerationSettings settings,
+      final Requests<K, V> requests,
+      final ProcessorContext<?, ?> context,
+      final StoreNames names,
+      final GenerationStores stores,
+      final GenerationMetrics metrics,
+      final Outlet<K, V, ?> outlet) {
+    this.engine = engine;
+    this.settings = settings;
+    this.requests = requests;
+    this.context = context;
+    this.names = names;
+    this.stores = stores;
+    this.metrics = metrics;
+    this.outlet = outlet;
+  }
+
+  /** The id that a record with a null value cancels, if it says so. */
+  Optional<String> cancelledBy(final Record<K, V> record) {
+    try {
+      return requests.cancelledBy().apply(record.key());
+    } catch (final RuntimeException e) {
+      final Origin<K, V> origin = originOf(record);
+      reject(
+          nameOf(origin),
+          origin,
+          new InvalidRequestException("key", "does not tell which request to cancel: " + e));
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Stores the request of a record.
+   *
+   * @return where it lies; empty if the record was a repetition or was rejected
+   */
+  Optional<Bytes> take(final Record<K, V> record) {
+    final Origin<K, V> origin = originOf(record);
+    String id = nameOf(origin);
+    final StoredRequest stored;
+    final byte[] encoded;
+    try {
+      id = idOf(record, id);
+      final GenerationRequest request = requests.requestOf(id, record.key(), record.value());
+      stored = requests.store(id, request, origin);
+      encoded = GenerationStores.encode(stored);
+      if (encoded.length > settings.maxRequestBytes()) {
+        throw new InvalidRequestException(
+            "request",
+            "takes %d bytes to store, more than the limit of %d"
+                .formatted(encoded.length, settings.maxRequestBytes()));
+      }
+      engine.validate(Requests.requestOf(stored));
+    } catch (final InvalidRequestException e) {
+      reject(id, origin, e);
+      return Optional.empty();
+    }
+    final Optional<byte[]> known = stores.digestOf(id, context.currentSystemTimeMs());
+    if (known.isPresent()) {
+      repeated(stored, origin, known.get());
+      return Optional.empty();
+    }
+    final long arrival = context.currentSystemTimeMs();
+    final boolean bulk = Requests.requestOf(stored).priority() == Priority.BULK;
+    final Bytes position =
+        Position.of(
+            bulk ? arrival + settings.bulkAging().toMillis() : arrival, origin.offset(), id);
+    stores.put(position, stored, encoded);
+    return Optional.of(position);
+  }
+
+  private static String nameOf(final Origin<?, ?> origin) {
+    return "%s-%d-%d".formatted(origin.topic(), origin.partition(), origin.offset());
+  }
+
+  private String idOf(final Record<K, V> record, final String fallback) {
+    final String id;
+    try {
+      id = requests.id().apply(record.key(), record.value());
+    } catch (final RuntimeException e) {
+      throw new InvalidRequestException("id", "cannot be told of the record: " + e);
+    }
+    if (id != null && id.length() > MAX_ID_CHARS) {
+      throw new InvalidRequestException(
+          "id", "has %d characters; valid is up to %d".formatted(id.length(), MAX_ID_CHARS));
+    }
+    return id == null || id.isEmpty() ? fallback : id;
+  }
+
+  private Origin<K, V> originOf(final Record<K, V> record) {
+    final Optional<RecordMetadata> metadata = context.recordMetadata();
+    return new Origin<>(
+        Optional.ofNullable(record.key()),
+        Optional.ofNullable(record.value()),
+        new RecordHeaders(record.headers()),
+        Instant.ofEpochMilli(record.timestamp()),
+        metadata.map(RecordMetadata::topic).orElse(names.node()),
+        metadata.map(RecordMetadata::partition).orElse(context.taskId().partition()),
+        metadata.map(RecordMetadata::offset).orElse(-1L));
+  }
+
+  private void repeated(final StoredRequest stored, final Origin<K, V> origin, final byte[] known) {
+    if (Arrays.equals(known, Requests.digest(stored))) {
+      metrics.duplicates.record();
+      LOG.debug("request {} is there already; its repetition is dropped", stored.getId());
+      return;
+    }
+    metrics.rejected.record();
+    outlet.forward(
+        List.of(
+            new Rejected<>(
+                stored.getId(),
+                origin,
+                new InvalidRequestException(
+                    "id", stored.getId() + " belongs to another request, whose content differs"))));
+  }
+
+  /** Answers a record that can never be served, in its own name unless that is another's. */
+  private void reject(
+      final String id, final Origin<K, V> origin, final InvalidRequestException reason) {
+    final long now = context.currentSystemTimeMs();
+    metrics.rejected.record();
+    LOG.warn(
+        "request {} at {}-{} offset {} is rejected: {}",
+        id,
+        origin.topic(),
+        origin.partition(),
+        origin.offset(),
+        reason.getMessage());
+    outlet.forward(List.of(new Rejected<>(id, origin, reason)));
+    if (stores.digestOf(id, now).isEmpty()) {
+      final Finish finish =
+          Finish.withoutTokens(FinishReason.ERROR, Optional.of(reason.getMessage()));
+      final Provenance provenance = new Provenance(0, engine.fingerprint(), Optional.empty());
+      outlet.end(id, origin, provenance, finish, Emitted.NOTHING);
+      stores.remember(id, Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())), now);
+    }
+  }
+}

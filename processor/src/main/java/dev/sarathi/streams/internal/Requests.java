@@ -1,0 +1,196 @@
+package dev.sarathi.streams.internal;
+
+import dev.sarathi.runtime.GenerationRequest;
+import dev.sarathi.runtime.InvalidRequestException;
+import dev.sarathi.runtime.Priority;
+import dev.sarathi.runtime.Prompt;
+import dev.sarathi.runtime.Sampling;
+import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.internal.stored.StoredContent;
+import dev.sarathi.streams.internal.stored.StoredHeader;
+import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.Headers;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.serialization.Serde;
+
+/**
+ * How a record becomes a request, and a request a stored value and back.
+ *
+ * @param id names the request of a record
+ * @param request makes it
+ * @param keySerde stores the record's key
+ * @param valueSerde stores what the results need of the record's value
+ * @param cancelledBy the id that a null value with this key cancels
+ */
+public record Requests<K, V>(
+    BiFunction<K, V, String> id,
+    BiFunction<K, V, GenerationRequest> request,
+    Serde<K> keySerde,
+    Serde<V> valueSerde,
+    Function<K, Optional<String>> cancelledBy) {
+
+  /**
+   * @throws InvalidRequestException if the record's mapper refuses it
+   */
+  GenerationRequest requestOf(final String id, final K key, final V value) {
+    try {
+      return Objects.requireNonNull(request.apply(key, value), "the mapper returned null");
+    } catch (final InvalidRequestException e) {
+      throw e;
+    } catch (final RuntimeException e) {
+      throw new InvalidRequestException("request", "of id " + id + " cannot be made: " + e);
+    }
+  }
+
+  StoredRequest store(final String id, final GenerationRequest request, final Origin<K, V> origin) {
+    final String topic = origin.topic();
+    final Headers headers = origin.headers();
+    return StoredRequest.newBuilder()
+        .setId(id)
+        .setContent(content(request))
+        .setDeadline(request.deadline().map(Requests::millis).orElse(null))
+        .setKey(
+            origin
+                .key()
+                .map(k -> wrap(keySerde.serializer().serialize(topic, headers, k)))
+                .orElse(null))
+        .setValue(
+            origin
+                .value()
+                .map(v -> wrap(valueSerde.serializer().serialize(topic, headers, v)))
+                .orElse(null))
+        .setHeaders(stored(headers))
+        .setTimestamp(origin.timestamp().toEpochMilli())
+        .setTopic(topic)
+        .setPartition(origin.partition())
+        .setOffset(origin.offset())
+        .build();
+  }
+
+  Origin<K, V> originOf(final StoredRequest stored) {
+    final Headers headers = new RecordHeaders();
+    for (final StoredHeader header : stored.getHeaders()) {
+      headers.add(
+          new RecordHeader(header.getKey(), header.getValue().map(Requests::bytes).orElse(null)));
+    }
+    final String topic = stored.getTopic();
+    return new Origin<>(
+        stored.getKey().map(k -> keySerde.deserializer().deserialize(topic, headers, bytes(k))),
+        stored.getValue().map(v -> valueSerde.deserializer().deserialize(topic, headers, bytes(v))),
+        headers,
+        Instant.ofEpochMilli(stored.getTimestamp()),
+        topic,
+        stored.getPartition(),
+        stored.getOffset());
+  }
+
+  private static long millis(final Instant instant) {
+    try {
+      return instant.toEpochMilli();
+    } catch (final ArithmeticException e) {
+      // Farther away than a long counts: as good as never, or long ago.
+      return instant.isAfter(Instant.EPOCH) ? Long.MAX_VALUE : Long.MIN_VALUE;
+    }
+  }
+
+  private static StoredContent content(final GenerationRequest request) {
+    final Sampling sampling = request.sampling();
+    return StoredContent.newBuilder()
+        .setPrompt(
+            switch (request.prompt()) {
+              case Prompt.Text text -> text.text();
+              case Prompt.Tokens tokens -> Arrays.stream(tokens.ids()).boxed().toList();
+            })
+        .setTemperature(sampling.temperature())
+        .setTopK(sampling.topK())
+        .setTopP(sampling.topP())
+        .setSeed(sampling.seed().isPresent() ? sampling.seed().getAsLong() : null)
+        .setMaxTokens(request.maxTokens().isPresent() ? request.maxTokens().getAsInt() : null)
+        .setStop(request.stop())
+        .setIgnoreEos(request.ignoreEos())
+        .setBulk(request.priority() == Priority.BULK)
+        .build();
+  }
+
+  static GenerationRequest requestOf(final StoredRequest stored) {
+    final StoredContent content = stored.getContent();
+    return new GenerationRequest(
+        stored.getId(),
+        promptOf(content.getPrompt()),
+        new Sampling(
+            content.getTemperature(),
+            content.getTopK(),
+            content.getTopP(),
+            content.getSeed().map(OptionalLong::of).orElseGet(OptionalLong::empty)),
+        content.getMaxTokens().map(OptionalInt::of).orElseGet(OptionalInt::empty),
+        content.getStop(),
+        content.getIgnoreEos(),
+        content.getBulk() ? Priority.BULK : Priority.INTERACTIVE,
+        stored.getDeadline().map(Instant::ofEpochMilli));
+  }
+
+  private static Prompt promptOf(final Object stored) {
+    if (stored instanceof List<?> ids) {
+      return new Prompt.Tokens(ids.stream().mapToInt(id -> (Integer) id).toArray());
+    }
+    return new Prompt.Text((String) stored);
+  }
+
+  /** Tells whether two requests of one id are the same; deadlines move with the record's time. */
+  static byte[] digest(final StoredRequest stored) {
+    try {
+      return digest(stored.getContent().toByteBuffer());
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static byte[] digest(final ByteBuffer content) {
+    try {
+      final MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+      sha256.update(content);
+      return Arrays.copyOf(sha256.digest(), 16);
+    } catch (final NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+
+  private static List<StoredHeader> stored(final Headers headers) {
+    final List<StoredHeader> stored = new ArrayList<>();
+    for (final Header header : headers) {
+      stored.add(
+          StoredHeader.newBuilder()
+              .setKey(header.key())
+              .setValue(header.value() == null ? null : ByteBuffer.wrap(header.value()))
+              .build());
+    }
+    return stored;
+  }
+
+  private static ByteBuffer wrap(final byte[] bytes) {
+    return bytes == null ? null : ByteBuffer.wrap(bytes);
+  }
+
+  static byte[] bytes(final ByteBuffer buffer) {
+    final byte[] bytes = new byte[buffer.remaining()];
+    buffer.duplicate().get(bytes);
+    return bytes;
+  }
+}

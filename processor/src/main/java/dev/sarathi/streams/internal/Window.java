@@ -1,0 +1,102 @@
+package dev.sarathi.streams.internal;
+
+import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.BiFunction;
+import org.apache.kafka.common.utils.Bytes;
+
+/**
+ * The requests of a task that are in the engine, or about to be; the others wait in the store, in
+ * order of their positions.
+ *
+ * <p>Threading: confined to the stream thread.
+ */
+final class Window<K, V> {
+  private final int limit;
+  private final Map<Bytes, ActiveRequest<K, V>> requests = new HashMap<>();
+  private List<ActiveRequest<K, V>> admitted = new ArrayList<>();
+
+  /**
+   * Where to look for the next request to admit; everything before it is gone or in the window.
+   * Absent for the beginning.
+   */
+  private Optional<Bytes> cursor = Optional.empty();
+
+  /** Whether the store may hold requests from the cursor on. */
+  private boolean backlog = true;
+
+  Window(final int limit) {
+    this.limit = limit;
+  }
+
+  /** Notes that the store has a new request. */
+  void arrived(final Bytes position) {
+    cursor = cursor.map(c -> c.compareTo(position) < 0 ? c : position);
+    backlog = true;
+  }
+
+  /**
+   * Takes requests from the store until the window is full.
+   *
+   * @param admission makes a stored request an active one; empty if it ended right there
+   * @return whether any was taken
+   */
+  boolean fill(
+      final GenerationStores stores,
+      final BiFunction<Bytes, StoredRequest, Optional<ActiveRequest<K, V>>> admission) {
+    if (!backlog || requests.size() >= limit) {
+      return false;
+    }
+    final boolean[] taken = {false};
+    final boolean reachedEnd =
+        stores.visit(
+            cursor,
+            (position, stored) -> {
+              if (!requests.containsKey(position)) {
+                if (requests.size() >= limit) {
+                  return false;
+                }
+                admission.apply(position, stored).ifPresent(this::admit);
+                taken[0] = true;
+              }
+              cursor = Optional.of(position);
+              return true;
+            });
+    backlog = !reachedEnd;
+    return taken[0];
+  }
+
+  private void admit(final ActiveRequest<K, V> request) {
+    requests.put(request.position, request);
+    admitted.add(request);
+  }
+
+  /** The requests taken since it was asked last, to be handed to the engine. */
+  List<ActiveRequest<K, V>> newlyAdmitted() {
+    final List<ActiveRequest<K, V>> taken = admitted;
+    admitted = new ArrayList<>();
+    return taken;
+  }
+
+  boolean holds(final ActiveRequest<K, V> request) {
+    return requests.get(request.position) == request;
+  }
+
+  /** The request at a position, which the window then no longer holds. */
+  Optional<ActiveRequest<K, V>> remove(final Bytes position) {
+    final Optional<ActiveRequest<K, V>> removed = Optional.ofNullable(requests.remove(position));
+    removed.ifPresent(admitted::remove);
+    return removed;
+  }
+
+  /** Takes every request out of the engine. */
+  void abandon() {
+    requests.values().forEach(ActiveRequest::abandon);
+    requests.clear();
+    admitted.clear();
+  }
+}
