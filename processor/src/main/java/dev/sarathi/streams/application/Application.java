@@ -1,0 +1,176 @@
+package dev.sarathi.streams.application;
+
+import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.streams.SarathiConfig;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.streams.CloseOptions;
+import org.apache.kafka.streams.CloseOptions.GroupMembershipOperation;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.KafkaStreams.State;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A Sarathi Streams application in this process: an engine, a topology around it, and the threads
+ * that run it.
+ *
+ * <p>Threading: {@link #close} may be called from any thread, more than once.
+ */
+public final class Application implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Application.class);
+
+  /** Within an orchestrator's usual ten seconds between SIGTERM and SIGKILL. */
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(8);
+
+  /** A thread that fails at once after its replacement must not spin. */
+  private static final long REPLACEMENT_PAUSE_MILLIS = 500;
+
+  private static final Duration RETRY_PAUSE = Duration.ofSeconds(1);
+
+  private final GenerationEngine engine;
+  private final KafkaStreams streams;
+  private final GroupMembershipOperation atClose;
+  private final CountDownLatch stopped = new CountDownLatch(1);
+
+  private Application(
+      final GenerationEngine engine,
+      final KafkaStreams streams,
+      final GroupMembershipOperation atClose) {
+    this.engine = engine;
+    this.streams = streams;
+    this.atClose = atClose;
+  }
+
+  /**
+   * Starts an application: loads the model, makes the topics ready, finds the schemas, and runs.
+   *
+   * @param properties settings of {@link SarathiConfig}, of Kafka Streams, and of the registry
+   * @throws ConfigException naming a setting, its value and what would be valid
+   * @throws IllegalStateException if brokers or registry cannot be reached
+   */
+  public static Application start(final Map<String, ?> properties) {
+    final SarathiConfig config = SarathiConfig.of(properties);
+    final Map<String, Object> client = config.streams();
+    for (final String required :
+        new String[] {
+          CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG,
+          StreamsConfig.APPLICATION_ID_CONFIG,
+          "schema.registry.url"
+        }) {
+      if (!client.containsKey(required)) {
+        throw new ConfigException(required + " is missing");
+      }
+    }
+    Topics.createMissing(config, client);
+    final GenerationEngine engine = GenerationEngine.start(config.engine());
+    try {
+      final GenerationTopology topology = new GenerationTopology(config, client, engine);
+      awaitRegistry(topology.outputs(), config);
+      final KafkaStreams streams =
+          new KafkaStreams(topology.build(), new StreamsConfig(new HashMap<>(client)));
+      final Application application = new Application(engine, streams, atClose(client));
+      application.run();
+      return application;
+    } catch (final RuntimeException e) {
+      engine.close();
+      throw e;
+    }
+  }
+
+  /**
+   * A static member will be back before its session times out. Any other leaves, as Streams by
+   * itself does not: its tasks would wait 45 s for somebody to take them up.
+   */
+  private static GroupMembershipOperation atClose(final Map<String, Object> client) {
+    final boolean isStatic =
+        client.keySet().stream()
+            .anyMatch(name -> name.endsWith(CommonClientConfigs.GROUP_INSTANCE_ID_CONFIG));
+    return isStatic
+        ? GroupMembershipOperation.REMAIN_IN_GROUP
+        : GroupMembershipOperation.LEAVE_GROUP;
+  }
+
+  /** A schema that the registry refuses is then known at start, not at the first result. */
+  private static void awaitRegistry(final Outputs outputs, final SarathiConfig config) {
+    final long timeout = config.getLong(SarathiConfig.STARTUP_TIMEOUT_CONFIG);
+    final long deadline = System.nanoTime() + Duration.ofMillis(timeout).toNanos();
+    while (true) {
+      try {
+        outputs.warmUp();
+        return;
+      } catch (final RuntimeException e) {
+        if (!PromptDecoder.isRegistryAway(e) || System.nanoTime() > deadline) {
+          throw new IllegalStateException(
+              "the schema registry at %s did not accept the output schemas: %s"
+                  .formatted(config.originals().get("schema.registry.url"), e),
+              e);
+        }
+        LOG.warn("the schema registry is away, trying again: {}", e.toString());
+      }
+      pause(RETRY_PAUSE.toMillis());
+    }
+  }
+
+  private void run() {
+    streams.setUncaughtExceptionHandler(
+        failure -> {
+          if (!engine.isHealthy()) {
+            LOG.error("the engine is broken; the application shuts down", failure);
+            return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
+          }
+          LOG.error("a stream thread failed and is replaced", failure);
+          pause(REPLACEMENT_PAUSE_MILLIS);
+          return StreamThreadExceptionResponse.REPLACE_THREAD;
+        });
+    streams.setStateListener(
+        (next, previous) -> {
+          LOG.info("streams {} (was {})", next, previous);
+          if (next == State.ERROR || next == State.NOT_RUNNING) {
+            stopped.countDown();
+          }
+        });
+    streams.start();
+  }
+
+  /** Whether every task of this instance is assigned, restored and running. */
+  public boolean isRunning() {
+    return streams.state() == State.RUNNING;
+  }
+
+  /**
+   * Waits until the application has stopped, by {@link #close} or by a failure.
+   *
+   * @return whether it was stopped rather than failed
+   */
+  public boolean awaitStop() throws InterruptedException {
+    stopped.await();
+    return streams.state() != State.ERROR;
+  }
+
+  /**
+   * Commits what has been drained and stops. Unfinished generations stay in the store and resume
+   * wherever their tasks go.
+   */
+  @Override
+  public void close() {
+    if (!streams.close(CloseOptions.timeout(CLOSE_TIMEOUT).withGroupMembershipOperation(atClose))) {
+      LOG.warn("streams did not stop within {}; uncommitted work is aborted", CLOSE_TIMEOUT);
+    }
+    engine.close();
+  }
+
+  private static void pause(final long millis) {
+    try {
+      Thread.sleep(millis);
+    } catch (final InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

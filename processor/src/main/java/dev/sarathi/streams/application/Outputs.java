@@ -1,0 +1,180 @@
+package dev.sarathi.streams.application;
+
+import dev.sarathi.runtime.Finish;
+import dev.sarathi.schemas.Completion;
+import dev.sarathi.schemas.FinishReason;
+import dev.sarathi.schemas.Timing;
+import dev.sarathi.schemas.TokenRecord;
+import dev.sarathi.schemas.Usage;
+import dev.sarathi.streams.GenerationResult;
+import dev.sarathi.streams.Routed;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.apache.kafka.common.serialization.Serializer;
+import org.apache.kafka.streams.processor.api.Record;
+
+/**
+ * Turns results into serialised records: token records and completions keyed by request id, dead
+ * letters as they came.
+ *
+ * <p>Threading: one for each processor; Confluent's serializers are not shared between threads.
+ *
+ * @param tokens the topic and child of the token records; absent to make none
+ * @param completions the topic and child of the completions; absent to make none
+ */
+record Outputs(
+    Optional<Outlet<TokenRecord>> tokens,
+    Optional<Outlet<Completion>> completions,
+    String deadLetters,
+    String model) {
+
+  /** A sink's name in the topology, its topic, and how its values are serialised. */
+  record Outlet<T>(String child, String topic, Serializer<T> serializer) {
+    private Routed<byte[], byte[]> route(
+        final GenerationResult<byte[], SourcePrompt> result, final long timestamp, final T value) {
+      final byte[] bytes = serializer.serialize(topic, value);
+      return new Routed<>(
+          new Record<>(
+              result.id().getBytes(StandardCharsets.UTF_8),
+              bytes,
+              timestamp,
+              result.origin().headers()),
+          Optional.of(child));
+    }
+
+    /** Makes the serializer ask the registry for what it needs. */
+    private void warmUp(final T value) {
+      serializer.serialize(topic, value);
+    }
+  }
+
+  /**
+   * Registers or finds the schemas of both outputs.
+   *
+   * @throws RuntimeException as Confluent's serializers do, if the registry is away or refuses
+   */
+  void warmUp() {
+    tokens.ifPresent(
+        outlet ->
+            outlet.warmUp(
+                TokenRecord.newBuilder()
+                    .setRequestId("")
+                    .setIndex(0)
+                    .setEmittedAt(java.time.Instant.EPOCH)
+                    .build()));
+    completions.ifPresent(
+        outlet ->
+            outlet.warmUp(
+                Completion.newBuilder()
+                    .setRequestId("")
+                    .setPromptedAt(java.time.Instant.EPOCH)
+                    .setEmittedAt(java.time.Instant.EPOCH)
+                    .build()));
+  }
+
+  List<Routed<byte[], byte[]>> records(final GenerationResult<byte[], SourcePrompt> result) {
+    return switch (result) {
+      case GenerationResult.Tokens<byte[], SourcePrompt> part ->
+          tokens
+              .map(outlet -> outlet.route(part, part.emittedAt().toEpochMilli(), record(part)))
+              .stream()
+              .toList();
+      case GenerationResult.Completion<byte[], SourcePrompt> whole ->
+          completions
+              .map(outlet -> outlet.route(whole, whole.emittedAt().toEpochMilli(), record(whole)))
+              .stream()
+              .toList();
+      case GenerationResult.Rejected<byte[], SourcePrompt> rejected -> List.of(letter(rejected));
+    };
+  }
+
+  private static TokenRecord record(final GenerationResult.Tokens<byte[], SourcePrompt> part) {
+    return TokenRecord.newBuilder()
+        .setRequestId(part.id())
+        .setIndex(part.index())
+        .setTokenIds(part.tokens())
+        .setText(part.text())
+        .setFinishReason(part.finish().map(Outputs::reason).orElse(null))
+        .setError(part.finish().flatMap(Finish::error).orElse(null))
+        .setUsage(part.finish().map(Outputs::usage).orElse(null))
+        .setTiming(part.finish().map(Outputs::timing).orElse(null))
+        .setEmittedAt(part.emittedAt())
+        .setAttempt(part.provenance().attempt())
+        .setFingerprint(part.provenance().fingerprint())
+        .setPreviousFingerprint(part.provenance().previousFingerprint().orElse(null))
+        .setJobId(job(part).orElse(null))
+        .build();
+  }
+
+  private Completion record(final GenerationResult.Completion<byte[], SourcePrompt> whole) {
+    return Completion.newBuilder()
+        .setRequestId(whole.id())
+        .setText(whole.text())
+        .setTokenIds(whole.tokens())
+        .setFinishReason(reason(whole.finish()))
+        .setError(whole.finish().error().orElse(null))
+        .setUsage(usage(whole.finish()))
+        .setTiming(timing(whole.finish()))
+        .setPromptedAt(whole.origin().timestamp())
+        .setEmittedAt(whole.emittedAt())
+        .setAttempt(whole.provenance().attempt())
+        .setModel(model)
+        .setFingerprint(whole.provenance().fingerprint())
+        .setPreviousFingerprint(whole.provenance().previousFingerprint().orElse(null))
+        .setJobId(job(whole).orElse(null))
+        .build();
+  }
+
+  private static Optional<String> job(final GenerationResult<byte[], SourcePrompt> result) {
+    return result.origin().value().flatMap(prompt -> prompt.request().getJobId());
+  }
+
+  private static FinishReason reason(final Finish finish) {
+    return switch (finish.reason()) {
+      case STOP -> FinishReason.STOP;
+      case LENGTH -> FinishReason.LENGTH;
+      case CANCELLED -> FinishReason.CANCELLED;
+      case DEADLINE -> FinishReason.DEADLINE;
+      case ERROR -> FinishReason.ERROR;
+    };
+  }
+
+  private static Usage usage(final Finish finish) {
+    return Usage.newBuilder()
+        .setPromptTokens(finish.usage().promptTokens())
+        .setCompletionTokens(finish.usage().completionTokens())
+        .setCachedTokens(finish.usage().cachedTokens())
+        .build();
+  }
+
+  private static Timing timing(final Finish finish) {
+    return Timing.newBuilder()
+        .setQueueMs(millis(finish.timing().queued()))
+        .setTimeToFirstTokenMs(millis(finish.timing().timeToFirstToken()))
+        .setTotalMs(millis(finish.timing().total()))
+        .setLongestGapMs(millis(finish.timing().longestGap()))
+        .build();
+  }
+
+  private static double millis(final Duration duration) {
+    return duration.toNanos() / 1e6;
+  }
+
+  private Routed<byte[], byte[]> letter(
+      final GenerationResult.Rejected<byte[], SourcePrompt> rejected) {
+    final var origin = rejected.origin();
+    return new Routed<>(
+        DeadLetters.letter(
+            origin.key().orElse(null),
+            origin.value().map(SourcePrompt::original).orElse(null),
+            origin.headers(),
+            origin.timestamp().toEpochMilli(),
+            rejected.reason(),
+            origin.topic(),
+            origin.partition(),
+            origin.offset()),
+        Optional.of(deadLetters));
+  }
+}

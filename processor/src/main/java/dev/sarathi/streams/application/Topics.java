@@ -1,0 +1,82 @@
+package dev.sarathi.streams.application;
+
+import dev.sarathi.streams.SarathiConfig;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The topics of the application: those that are missing are created. */
+final class Topics {
+  private static final Logger LOG = LoggerFactory.getLogger(Topics.class);
+
+  private Topics() {}
+
+  /**
+   * @throws IllegalStateException if the brokers do not answer or refuse; says which and why
+   */
+  static void createMissing(final SarathiConfig config, final Map<String, Object> client) {
+    final long timeout = config.getLong(SarathiConfig.STARTUP_TIMEOUT_CONFIG);
+    try (Admin admin = Admin.create(client)) {
+      final Set<String> present = admin.listTopics().names().get(timeout, TimeUnit.MILLISECONDS);
+      final List<NewTopic> missing = new ArrayList<>();
+      for (final String topic : names(config)) {
+        if (!present.contains(topic)) {
+          missing.add(newTopic(topic, config));
+        }
+      }
+      admin.createTopics(missing).all().get(timeout, TimeUnit.MILLISECONDS);
+      missing.forEach(
+          topic ->
+              LOG.info("topic {} created, {} partitions", topic.name(), topic.numPartitions()));
+    } catch (final ExecutionException e) {
+      // Another instance that starts at the same time may have been faster.
+      if (!(e.getCause() instanceof TopicExistsException)) {
+        throw new IllegalStateException(
+            "topics %s cannot be made ready: %s".formatted(names(config), e.getCause()), e);
+      }
+    } catch (final TimeoutException e) {
+      throw new IllegalStateException(
+          "the brokers at %s did not answer within %s=%d ms"
+              .formatted(
+                  client.get("bootstrap.servers"), SarathiConfig.STARTUP_TIMEOUT_CONFIG, timeout),
+          e);
+    } catch (final InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while making the topics ready", e);
+    }
+  }
+
+  private static NewTopic newTopic(final String topic, final SarathiConfig config) {
+    final short replication = config.getShort(SarathiConfig.TOPICS_REPLICATION_FACTOR_CONFIG);
+    final int largest = config.getInt(SarathiConfig.MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
+    return new NewTopic(
+            topic,
+            Optional.of(config.getInt(SarathiConfig.TOPICS_PARTITIONS_CONFIG)),
+            replication < 0 ? Optional.empty() : Optional.of(replication))
+        .configs(Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(largest)));
+  }
+
+  private static List<String> names(final SarathiConfig config) {
+    return Stream.of(
+            SarathiConfig.PROMPTS_TOPIC_CONFIG,
+            SarathiConfig.TOKENS_TOPIC_CONFIG,
+            SarathiConfig.COMPLETIONS_TOPIC_CONFIG,
+            SarathiConfig.DEAD_LETTERS_TOPIC_CONFIG)
+        .map(config::getString)
+        .filter(topic -> !topic.isEmpty())
+        .distinct()
+        .toList();
+  }
+}

@@ -1,0 +1,2 @@
+/** The application that {@code ./sarathi run} starts: the library around one engine. */
+package dev.sarathi.streams.application;
