@@ -1,0 +1,75 @@
+package dev.sarathi.streams.cli;
+
+import dev.sarathi.streams.SarathiConfig;
+import dev.sarathi.streams.application.Application;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.concurrent.Callable;
+import org.apache.kafka.common.config.ConfigException;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code sarathi run}. */
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    description = {
+      "Runs the application: prompts topic in, tokens and completions out, exactly once.",
+      "Stops on SIGTERM or Ctrl-C: what was drained is committed, unfinished generations resume"
+          + " at the next start or on another instance."
+    })
+final class RunCommand implements Callable<Integer> {
+  @Spec private CommandSpec command;
+
+  @Option(
+      names = "--config",
+      required = true,
+      paramLabel = "FILE",
+      description =
+          "Properties: bootstrap.servers, application.id, schema.registry.url, sarathi.* and any"
+              + " setting of Kafka Streams. Without sarathi.model the bundled one is used.")
+  private Path file;
+
+  @Override
+  public Integer call() throws InterruptedException {
+    final Map<String, Object> properties = new HashMap<>(read(file));
+    properties.computeIfAbsent(
+        SarathiConfig.MODEL_CONFIG, name -> ModelFolder.find(Optional.empty()).toString());
+    final Application application;
+    try {
+      application = Application.start(properties);
+    } catch (final ConfigException e) {
+      throw new ParameterException(command.commandLine(), file + ": " + e.getMessage(), e);
+    }
+    final Thread closer =
+        Thread.ofPlatform().name("sarathi-shutdown").unstarted(application::close);
+    Runtime.getRuntime().addShutdownHook(closer);
+    return application.awaitStop() ? 0 : 1;
+  }
+
+  private Map<String, String> read(final Path path) {
+    final Properties properties = new Properties();
+    try (Reader reader = Files.newBufferedReader(path, StandardCharsets.UTF_8)) {
+      properties.load(reader);
+    } catch (final IOException e) {
+      throw new ParameterException(
+          command.commandLine(), "--config " + path + " cannot be read: " + e, e);
+    }
+    final Map<String, String> map = new HashMap<>();
+    properties
+        .stringPropertyNames()
+        .forEach(name -> map.put(name, properties.getProperty(name).trim()));
+    return map;
+  }
+}

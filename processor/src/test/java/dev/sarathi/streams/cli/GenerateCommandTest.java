@@ -1,0 +1,160 @@
+package dev.sarathi.streams.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The command as a user runs it, against what Hugging Face transformers computes. */
+class GenerateCommandTest {
+  private static final Path GOLDEN = Path.of("../gpu-runtime/src/test/resources/golden");
+  private static final Path STORYTELLER = Path.of("../models/storyteller");
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama2", "llama3"})
+  void shouldReproduceTheReferenceByteForByteInEverySetting(final String model) throws Exception {
+    for (final JsonNode golden : JSON.readTree(GOLDEN.resolve(model + "/golden.json").toFile())) {
+      // when
+      final Set<String> outputs = new LinkedHashSet<>();
+      for (final String budget : List.of("16", "64", "512")) {
+        for (final String threads : List.of("1", "2")) {
+          outputs.add(
+              generate(
+                  "--model",
+                  GOLDEN.resolve(model).toString(),
+                  "--token-ids",
+                  join(golden.get("prompt")),
+                  "--max-tokens",
+                  String.valueOf(golden.get("greedy").size()),
+                  "--logits",
+                  "--json",
+                  "--token-budget",
+                  budget,
+                  "--threads",
+                  threads));
+        }
+      }
+
+      // then
+      assertThat(outputs).hasSize(1);
+      final JsonNode result = JSON.readTree(outputs.iterator().next());
+      assertThat(result.get("token_ids")).isEqualTo(golden.get("greedy"));
+      assertThat(result.get("prompt_tokens").asInt()).isEqualTo(golden.get("prompt").size());
+      assertThat(distance(result.get("logits"), golden.get("logits"))).isLessThan(2e-4);
+    }
+  }
+
+  @Test
+  void shouldTellTheStorytellersStories() throws Exception {
+    for (final JsonNode story : JSON.readTree(STORYTELLER.resolve("golden.json").toFile())) {
+      final JsonNode result =
+          JSON.readTree(
+              generate(
+                  "--model",
+                  STORYTELLER.toString(),
+                  "--prompt",
+                  story.get("prompt").asText(),
+                  "--max-tokens",
+                  String.valueOf(story.get("greedy").size()),
+                  "--json"));
+
+      assertThat(result.get("token_ids")).isEqualTo(story.get("greedy"));
+      assertThat(result.get("text").asText()).isEqualTo(story.get("text").asText());
+      assertThat(result.get("prompt_tokens").asInt()).isEqualTo(story.get("prompt_ids").size());
+      assertThat(result.get("finish_reason").asText()).isEqualTo("LENGTH");
+      assertThat(result.has("logits")).isFalse();
+    }
+  }
+
+  @Test
+  void shouldPrintTheTextAloneUnlessAskedForMore() throws Exception {
+    final JsonNode story = JSON.readTree(STORYTELLER.resolve("golden.json").toFile()).get(0);
+
+    assertThat(
+            generate("--model", STORYTELLER.toString(), "--prompt", story.get("prompt").asText()))
+        .isEqualTo(story.get("text").asText() + System.lineSeparator());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "2 | --token-ids 5 --executor cuda | executor is cuda, which this version does not have; valid is auto or cpu",
+        "2 | --token-ids 5 --executor tpu | executor is tpu; valid is auto, cpu or cuda",
+        "2 | --token-ids 5 --policy fifo | policy is fifo; valid is stall-free",
+        "2 | --token-ids 5 --token-budget 15 | token budget is 15; valid is 16 or more",
+        "2 | --token-ids 5 --threads 0 | threads is 0; valid is 1 or more",
+        "2 | --token-ids 5 --temperature -1 | temperature: -1.0 is not a finite number of 0 or more",
+        "2 | --token-ids 5 --max-tokens 0 | max_tokens: 0 is less than 1",
+        "2 | --token-ids 5,999999 | token_ids: 999999 is not a token of the model; valid is 0 to",
+        "2 | --token-ids 5,x | Invalid value for option '--token-ids'",
+        "2 | --prompt Once | prompt: is text, but model llama2 has no tokenizer.json; send token ids",
+        "2 | --prompt Once --token-ids 5 | are mutually exclusive",
+        "2 | --max-tokens 3 | Missing required argument",
+        "3 | --token-ids 5 --model no-such-folder | there is no model in no-such-folder",
+      })
+  void shouldRefuseInOneLine(final int exitCode, final String options, final String message) {
+    final List<String> arguments = new ArrayList<>(List.of("generate"));
+    if (!options.contains("--model")) {
+      arguments.addAll(List.of("--model", GOLDEN.resolve("llama2").toString()));
+    }
+    arguments.addAll(List.of(options.split(" ")));
+
+    // when
+    final int code = execute(arguments.toArray(String[]::new));
+
+    // then
+    assertThat(err.toString()).contains(message).hasLineCount(1);
+    assertThat(code).isEqualTo(exitCode);
+    assertThat(out.toString()).isEmpty();
+  }
+
+  private String generate(final String... options) {
+    final List<String> arguments = new ArrayList<>(List.of("generate"));
+    arguments.addAll(List.of(options));
+    out.getBuffer().setLength(0);
+    assertThat(execute(arguments.toArray(String[]::new))).as(err.toString()).isZero();
+    return out.toString();
+  }
+
+  private int execute(final String... arguments) {
+    return Sarathi.commandLine()
+        .setOut(new PrintWriter(out, true))
+        .setErr(new PrintWriter(err, true))
+        .execute(arguments);
+  }
+
+  private static String join(final JsonNode ids) {
+    return StreamSupport.stream(ids.spliterator(), false)
+        .map(JsonNode::asText)
+        .collect(Collectors.joining(","));
+  }
+
+  private static double distance(final JsonNode actual, final JsonNode expected) {
+    assertThat(actual).hasSameSizeAs(expected);
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < actual.size(); i++) {
+      difference += Math.pow(actual.get(i).asDouble() - expected.get(i).asDouble(), 2);
+      norm += Math.pow(expected.get(i).asDouble(), 2);
+    }
+    return Math.sqrt(difference / norm);
+  }
+}
