@@ -1,0 +1,2 @@
+/** Kafka Connect plugins: OpenAI batch files in, results out. None yet. */
+package dev.sarathi.connect;

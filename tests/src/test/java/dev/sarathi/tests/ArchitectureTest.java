@@ -1,0 +1,172 @@
+package dev.sarathi.tests;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/**
+ * The arrows between modules and packages. A rule without classes to check fails, except where a
+ * package may still be empty.
+ */
+@AnalyzeClasses(packages = "dev.sarathi", importOptions = DoNotIncludeTests.class)
+class ArchitectureTest {
+  @ArchTest
+  static final ArchRule theEngineShouldKnowNothingOfKafka =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.runtime..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "org.apache.kafka..",
+              "org.apache.avro..",
+              "io.confluent..",
+              "dev.sarathi.schemas..",
+              "dev.sarathi.streams..",
+              "dev.sarathi.connect..");
+
+  @ArchTest
+  static final ArchRule theDataContractsShouldKnowNothingOfTheirUsers =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.schemas..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "dev.sarathi.runtime..", "dev.sarathi.streams..", "dev.sarathi.connect..");
+
+  @ArchTest
+  static final ArchRule theProcessorShouldNotKnowTheConnectors =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.streams..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.connect..");
+
+  @ArchTest
+  static final ArchRule theConnectorsShouldNotKnowTheProcessor =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.connect..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.streams..")
+          .allowEmptyShould(true);
+
+  @ArchTest
+  static final ArchRule theEngineShouldBeLayered =
+      layeredArchitecture()
+          .consideringOnlyDependenciesInLayers()
+          .layer("engine")
+          .definedBy("dev.sarathi.runtime")
+          .layer("execute")
+          .definedBy("dev.sarathi.runtime.execute..")
+          .layer("schedule")
+          .definedBy("dev.sarathi.runtime.schedule..")
+          .layer("cache")
+          .definedBy("dev.sarathi.runtime.cache..")
+          .layer("model")
+          .definedBy("dev.sarathi.runtime.model..")
+          .layer("text")
+          .definedBy("dev.sarathi.runtime.text..")
+          .whereLayer("engine")
+          .mayOnlyAccessLayers("execute", "schedule", "cache", "model", "text")
+          .whereLayer("execute")
+          .mayOnlyAccessLayers("schedule", "model")
+          .whereLayer("schedule")
+          .mayOnlyAccessLayers("cache")
+          .whereLayer("cache")
+          .mayNotAccessAnyLayer()
+          .whereLayer("model")
+          .mayNotAccessAnyLayer()
+          .whereLayer("text")
+          .mayNotAccessAnyLayer();
+
+  @ArchTest
+  static final ArchRule theEngineShouldHaveNoOtherPackages =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.runtime..")
+          .should()
+          .resideOutsideOfPackages(
+              "dev.sarathi.runtime",
+              "dev.sarathi.runtime.execute..",
+              "dev.sarathi.runtime.schedule..",
+              "dev.sarathi.runtime.cache..",
+              "dev.sarathi.runtime.model..",
+              "dev.sarathi.runtime.text..");
+
+  @ArchTest
+  static final ArchRule packagesShouldBeFreeOfCycles =
+      slices().matching("dev.sarathi.(*).(*)..").should().beFreeOfCycles();
+
+  @ArchTest
+  static final ArchRule internalsOfTheProcessorShouldStayInside =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.sarathi.streams..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.streams.internal..");
+
+  @ArchTest
+  static final ArchRule nothingShouldDependOnTheCommandLine =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.sarathi.streams.cli..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.streams.cli..");
+
+  @ArchTest
+  static final ArchRule theDevelopmentBrokerShouldKnowNothingOfWhatItServes =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.streams.broker..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "dev.sarathi.streams",
+              "dev.sarathi.streams.application..",
+              "dev.sarathi.streams.internal..",
+              "dev.sarathi.runtime..",
+              "dev.sarathi.schemas..");
+
+  @ArchTest
+  static final ArchRule theLibraryShouldNotKnowTheApplication =
+      noClasses()
+          .that()
+          .resideInAnyPackage("dev.sarathi.streams", "dev.sarathi.streams.internal..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("dev.sarathi.streams.application..", "dev.sarathi.streams.broker..");
+
+  @ArchTest
+  static final ArchRule theApplicationShouldUseTheLibraryAsOthersDo =
+      noClasses()
+          .that()
+          .resideInAnyPackage("dev.sarathi.streams.application..", "dev.sarathi.streams.cli..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.streams.internal..");
+
+  @ArchTest
+  static final ArchRule namesShouldSayWhatAClassIs =
+      noClasses()
+          .should()
+          .haveSimpleNameEndingWith("Manager")
+          .orShould()
+          .haveSimpleNameEndingWith("Helper")
+          .orShould()
+          .haveSimpleNameEndingWith("Util")
+          .orShould()
+          .haveSimpleNameEndingWith("Utils")
+          .orShould()
+          .haveSimpleNameEndingWith("Impl");
+}

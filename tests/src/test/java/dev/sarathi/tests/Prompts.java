@@ -1,0 +1,30 @@
+package dev.sarathi.tests;
+
+import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.schemas.SarathiSerdes;
+import java.util.Collection;
+import java.util.Map;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.StringSerializer;
+
+/** Sends prompts. */
+final class Prompts {
+  private Prompts() {}
+
+  static void send(
+      final String bootstrapServers, final String topic, final Collection<PromptRequest> requests) {
+    try (Producer<String, PromptRequest> producer =
+        new KafkaProducer<>(
+            Map.of("bootstrap.servers", bootstrapServers, "max.request.size", 1 << 22),
+            new StringSerializer(),
+            SarathiSerdes.promptRequest(Map.of("schema.registry.url", "mock://tests"))
+                .serializer())) {
+      for (final PromptRequest request : requests) {
+        producer.send(new ProducerRecord<>(topic, request.getId().orElseThrow(), request));
+      }
+      producer.flush();
+    }
+  }
+}

@@ -1,0 +1,56 @@
+package dev.sarathi.tests;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.schemas.Sampling;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The bundled model and prompts for it. */
+final class Stories {
+  static final Path MODEL = Path.of("../models/storyteller").toAbsolutePath().normalize();
+
+  /** Token ids of all the model's reference prompts, one after the other. */
+  private static final List<Integer> TEXT = text();
+
+  private Stories() {}
+
+  private static List<Integer> text() {
+    try {
+      final List<Integer> ids = new ArrayList<>();
+      for (final JsonNode story :
+          new ObjectMapper().readTree(MODEL.resolve("golden.json").toFile())) {
+        story.get("prompt_ids").forEach(id -> ids.add(id.asInt()));
+      }
+      return List.copyOf(ids);
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A prompt of so many tokens; different ones begin at different places of the text. */
+  static PromptRequest ofLength(final String id, final int tokens, final int maxTokens) {
+    final int from = id.hashCode() % 500 + 500;
+    return PromptRequest.newBuilder()
+        .setId(id)
+        .setTokenIds(TEXT.subList(from, from + tokens))
+        .setMaxTokens(maxTokens)
+        .setIgnoreEos(true)
+        .setSampling(greedy())
+        .build();
+  }
+
+  static PromptRequest sampled(final String id, final int tokens, final int maxTokens) {
+    return PromptRequest.newBuilder(ofLength(id, tokens, maxTokens))
+        .setSampling(Sampling.newBuilder().setTemperature(0.8).setTopK(40).setTopP(0.95).build())
+        .build();
+  }
+
+  static Sampling greedy() {
+    return Sampling.newBuilder().setTemperature(0.0).build();
+  }
+}
