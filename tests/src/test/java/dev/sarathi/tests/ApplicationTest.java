@@ -2,6 +2,9 @@ package dev.sarathi.tests;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.sarathi.schemas.ChatMessage;
 import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.FinishReason;
@@ -38,6 +41,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 /** The application in this process against a real broker. */
 class ApplicationTest {
@@ -199,10 +203,22 @@ class ApplicationTest {
       assertThat(log.terminals()).isLessThan(requests.size());
 
       // when: without the wait for the session of the first to time out, 45 s by default
+      final ListAppender<ILoggingEvent> restoration = new ListAppender<>();
+      final Logger restoring =
+          (Logger) LoggerFactory.getLogger("org.apache.kafka.streams.processor.internals");
+      restoration.start();
+      restoring.addAppender(restoration);
       try (Application second = Application.start(properties)) {
         log.awaitTerminals(requests.size(), Duration.ofSeconds(40));
         assertThat(second.isRunning()).isTrue();
+      } finally {
+        restoring.detachAppender(restoration);
       }
+
+      // then it went on with the stores that the first left, rather than wipe and restore them
+      assertThat(restoration.list)
+          .extracting(ILoggingEvent::getFormattedMessage)
+          .noneMatch(message -> message.contains("did not find checkpoint"));
 
       // then
       for (final PromptRequest request : requests) {

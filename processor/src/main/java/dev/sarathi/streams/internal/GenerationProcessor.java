@@ -67,6 +67,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
 
   private long staleTokensRecorded;
 
+  /** Whether this incarnation had its first turn. */
+  private boolean begun;
+
   /** Whether a step of this incarnation failed. */
   private boolean failed;
 
@@ -103,9 +106,10 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.window = new Window<>(settings.window());
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
+    this.begun = false;
     this.failed = false;
     this.takenBack = handedBack.remove(context.taskId());
-    // The window is loaded by the first turn: here Streams has no record context to write with.
+    // All else is left to the first turn: here Streams has no record context to write with.
     this.punctuation =
         context.schedule(
             settings.drainInterval(),
@@ -172,7 +176,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
 
   private void turn() {
     recordStaleTokens();
-    boolean effects = submitAdmitted();
+    boolean effects = begin() | submitAdmitted();
     for (final Map.Entry<ActiveRequest<K, V>, List<TokenDelta>> entry :
         results.drain().entrySet()) {
       // Those of a request cancelled in the meantime are not in the window any more.
@@ -186,6 +190,16 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
       context.commit();
     }
+  }
+
+  /** What the first turn does, and {@link #init} has no record context to write with. */
+  private boolean begin() {
+    final boolean first = !begun;
+    if (first) {
+      stores.ensureSegment(context.currentSystemTimeMs());
+      begun = true;
+    }
+    return first;
   }
 
   /**
