@@ -153,8 +153,9 @@ class GenerationProcessorTest {
 
   @Test
   void shouldKeepProgressInChunksAndNothingAfterTheEnd() {
+    // A turn sees at most 30 tokens, so one of them falls between the 128th and the last.
     try (GenerationNode node = node(settings().maxUncommittedTokens(30).get())) {
-      node.send("a", "150 " + PROMPT);
+      node.send("a", "170 " + PROMPT);
       final Bytes position = node.position();
 
       // when, then: full chunks, the open one, and all that was forwarded
@@ -175,7 +176,7 @@ class GenerationProcessorTest {
       assertThat(most).isEqualTo(3);
       assertThat(node.keys(node.progress())).isEmpty();
       assertThat(node.keys(node.requests())).isEmpty();
-      assertAsOracle(node, "a", request("a", "150 " + PROMPT));
+      assertAsOracle(node, "a", request("a", "170 " + PROMPT));
     }
   }
 
