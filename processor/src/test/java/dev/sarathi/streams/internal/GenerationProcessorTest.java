@@ -455,7 +455,7 @@ class GenerationProcessorTest {
     try (GenerationNode node =
         node(draft(mapper).settings(settings().window(1).maxUncommittedTokens(10).get()))) {
       // given
-      node.send("running", "400 " + PROMPT);
+      node.send("running", "2000 " + PROMPT);
       node.send("waiting", "30 " + PROMPT);
       node.until(() -> Instant.now().isAfter(deadline));
       assertThat(node.ends()).isEmpty();
