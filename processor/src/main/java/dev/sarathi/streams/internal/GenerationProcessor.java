@@ -177,14 +177,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private void turn() {
     recordStaleTokens();
     boolean effects = begin() | submitAdmitted();
-    for (final Map.Entry<ActiveRequest<K, V>, List<TokenDelta>> entry :
-        results.drain().entrySet()) {
-      // Those of a request cancelled in the meantime are not in the window any more.
-      if (window.holds(entry.getKey())) {
-        emit(entry.getKey(), entry.getValue());
-        effects = true;
-      }
-    }
+    effects |= drain();
     effects |= window.fill(stores, this::admit);
     if (effects) {
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
@@ -226,22 +219,37 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     return ended;
   }
 
-  private void emit(final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
-    final TokenDelta last = deltas.getLast();
+  /** Forwards what the engine has emitted, of all requests at once, then writes it down. */
+  private boolean drain() {
+    final Map<ActiveRequest<K, V>, List<TokenDelta>> drained = results.drain();
+    // Those of a request cancelled in the meantime are not in the window any more.
+    drained.keySet().removeIf(request -> !window.holds(request));
     final List<GenerationResult<K, V>> emitted = new ArrayList<>();
-    parts(deltas).forEach(part -> emitted.add(request.tokens(part)));
+    drained.forEach((request, deltas) -> emitted.addAll(resultsOf(request, deltas)));
+    outlet.forward(emitted);
+    drained.forEach(
+        (request, deltas) -> {
+          if (deltas.getLast().finish().isPresent()) {
+            forget(request);
+          } else {
+            writeProgress(request, deltas);
+          }
+        });
+    return !drained.isEmpty();
+  }
+
+  private List<GenerationResult<K, V>> resultsOf(
+      final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
+    final List<GenerationResult<K, V>> made = new ArrayList<>();
+    parts(deltas).forEach(part -> made.add(request.tokens(part)));
+    final TokenDelta last = deltas.getLast();
     last.finish()
         .ifPresent(
             finish ->
-                emitted.add(
+                made.add(
                     request.completion(
                         stores.emitted(request.position).and(deltas), finish, last.emittedAt())));
-    outlet.forward(emitted);
-    if (last.finish().isPresent()) {
-      forget(request);
-    } else {
-      writeProgress(request, deltas);
-    }
+    return made;
   }
 
   /** Cuts deltas so that no part has more tokens than a record may have. */
