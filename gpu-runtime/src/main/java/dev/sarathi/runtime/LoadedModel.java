@@ -3,6 +3,7 @@ package dev.sarathi.runtime;
 import com.sun.management.OperatingSystemMXBean;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.cpu.CpuExecutor;
+import dev.sarathi.runtime.execute.cpu.WeightFormat;
 import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.text.Tokenizer;
 import dev.sarathi.runtime.text.TokenizerException;
@@ -35,6 +36,11 @@ record LoadedModel(
   /** The KV cache holds so many sequences of full context, where nothing else is asked for. */
   private static final int DEFAULT_FULL_CONTEXTS = 16;
 
+  /**
+   * Rows computed at a time, at most: by then no larger batch is faster, and buffers grow large.
+   */
+  private static final int MAX_ROWS = 4096;
+
   static LoadedModel open(final EngineConfig config) {
     if (config.executor().equals("cuda")) {
       throw new IllegalArgumentException(
@@ -50,8 +56,9 @@ record LoadedModel(
           new CpuExecutor(
               model,
               kvBlocks(config, context, CpuExecutor.kvBytesPerBlock(model.config())),
-              config.tokenBudget() + config.maxSequences(),
-              threads);
+              Math.clamp((long) config.tokenBudget() + config.maxSequences(), 1, MAX_ROWS),
+              threads,
+              config.weights().equals("int8") ? WeightFormat.INT8 : WeightFormat.STORED);
       final LoadedModel loaded =
           new LoadedModel(
               config.model().toAbsolutePath().normalize().getFileName().toString(),

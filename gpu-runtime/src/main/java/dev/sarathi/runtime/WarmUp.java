@@ -28,12 +28,12 @@ final class WarmUp {
   private static final int MAX_BATCHES = 900;
 
   private final Executor executor;
-  private final int maxRows;
+  private final int contextLength;
   private long batch = Long.MIN_VALUE;
 
   WarmUp(final Executor executor, final int contextLength) {
     this.executor = executor;
-    this.maxRows = Math.min(contextLength, executor.limits().maxRows());
+    this.contextLength = contextLength;
   }
 
   /** Goes on until {@code enough} says so, at most for {@code limit} and the batch under way. */
@@ -46,7 +46,7 @@ final class WarmUp {
     while (batches < MAX_BATCHES
         && System.nanoTime() - start < limit.toNanos()
         && !enough.getAsBoolean()) {
-      compute(Math.min(maxRows, ROWS[batches % ROWS.length]));
+      compute(Math.min(contextLength, ROWS[batches % ROWS.length]));
       batches++;
     }
     LOG.info(

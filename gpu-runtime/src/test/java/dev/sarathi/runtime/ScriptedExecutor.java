@@ -47,7 +47,7 @@ final class ScriptedExecutor implements Executor {
 
   @Override
   public Limits limits() {
-    return new Limits(1_000, 16, depth, 1_000, "scripted");
+    return new Limits(1_000, 16, depth, "scripted");
   }
 
   @Override

@@ -6,9 +6,7 @@ package dev.sarathi.runtime.execute;
  * @param kvBlocks how many KV blocks its cache has
  * @param blockTokens positions in one block
  * @param batchesInFlight how many batches it takes before the first of them is done
- * @param maxRows the most positions in one batch
  * @param numericsId names everything that may change a bit of a result: kernel set and version,
  *     weight and KV data types, parallel degree
  */
-public record Limits(
-    int kvBlocks, int blockTokens, int batchesInFlight, int maxRows, String numericsId) {}
+public record Limits(int kvBlocks, int blockTokens, int batchesInFlight, String numericsId) {}

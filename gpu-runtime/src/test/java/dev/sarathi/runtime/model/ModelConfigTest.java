@@ -34,7 +34,7 @@ class ModelConfigTest {
     assertThat(ModelConfig.read(LLAMA3))
         .isEqualTo(
             new ModelConfig(
-                Architecture.LLAMA,
+                new Llama(false, false),
                 256,
                 64,
                 176,

@@ -27,7 +27,8 @@ class ModelTest {
     try (Model model = Model.open(directory)) {
       assertThat(model.weights().layers()).hasSize(5);
       assertThat(model.weights().head()).isSameAs(model.weights().embedding());
-      assertThat(model.weights().layers().get(4).down().shape()).containsExactly(128L, 384L);
+      assertThat(model.weights().layers().get(4).feedForward().down().weight().shape())
+          .containsExactly(128L, 384L);
       assertThat(model.directory()).isEqualTo(directory);
     }
   }

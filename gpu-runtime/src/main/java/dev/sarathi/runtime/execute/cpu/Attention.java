@@ -13,9 +13,10 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * Attention of a few queries over one sequence's paged keys and values. Each query walks its keys
- * block by block from position 0 with a running maximum (online softmax), so that its result does
- * not depend on the chunk or on the queries beside it. Up to {@link #QUERIES} queries share the
- * loads of a block; they are heads of one group, or neighbouring positions, or both.
+ * block by block from position 0, or from the block in which its window begins, with a running
+ * maximum (online softmax), so that its result does not depend on the chunk or on the queries
+ * beside it. Up to {@link #QUERIES} queries share the loads of a block; they are heads of one
+ * group, or neighbouring positions, or both.
  *
  * <p>Threading: holds the scratch memory of one worker.
  */
@@ -52,6 +53,7 @@ final class Attention {
   /**
    * Computes all query heads that share one KV head, for consecutive positions of one sequence.
    *
+   * @param window how many positions back a query sees, its own the first
    * @param blocks the sequence's blocks, already holding the keys and values of these positions
    * @param position the first row's
    * @param x rows of {@code stride} floats that begin with all query heads
@@ -61,6 +63,7 @@ final class Attention {
       final KvCache cache,
       final int layer,
       final int head,
+      final int window,
       final int[] blocks,
       final int position,
       final int row,
@@ -78,7 +81,7 @@ final class Attention {
           queries[i * paddedDim + d] = x[from + d] * scale;
         }
       }
-      walk(cache, layer, head, blocks, position, first, count);
+      walk(cache, layer, head, window, blocks, position, first, count);
       for (int i = 0; i < count; i++) {
         final int to = (row + (first + i) / group) * width + queryHead(head, first + i) * headDim;
         final float sum = RowKernels.sum(sums, i * BLOCK_TOKENS);
@@ -94,12 +97,20 @@ final class Attention {
   }
 
   private void walk(
-      KvCache cache, int layer, int head, int[] blocks, int position, int first, int count) {
+      KvCache cache,
+      int layer,
+      int head,
+      int window,
+      int[] blocks,
+      int position,
+      int first,
+      int count) {
     Arrays.fill(outputs, 0, count * paddedDim, 0);
     Arrays.fill(sums, 0, count * BLOCK_TOKENS, 0);
     Arrays.fill(maxima, Float.NEGATIVE_INFINITY);
     final int end = position + (first + count - 1) / group + 1;
-    for (int start = 0; start < end; start += BLOCK_TOKENS) {
+    final int begin = Math.max(0, position + first / group + 1 - window);
+    for (int start = begin - begin % BLOCK_TOKENS; start < end; start += BLOCK_TOKENS) {
       final int block = blocks[start / BLOCK_TOKENS];
       final long keys = cache.keys(layer, block, head);
       final long values = cache.values(layer, block, head);
@@ -110,10 +121,11 @@ final class Attention {
       }
       boolean whole = count == QUERIES;
       for (int i = 0; i < count; i++) {
-        final int visible = visible(position, first + i, start);
-        whole &= visible == BLOCK_TOKENS;
-        if (visible > 0) {
-          softmax(i, visible);
+        final int to = visible(position, first + i, start);
+        final int from = hidden(position, first + i, window, start);
+        whole &= from == 0 && to == BLOCK_TOKENS;
+        if (from < to) {
+          softmax(i, from, to);
         }
       }
       if (whole) {
@@ -121,13 +133,13 @@ final class Attention {
         continue;
       }
       for (int i = 0; i < count; i++) {
-        final int visible = visible(position, first + i, start);
         weigh(
             cache.data,
             values,
             scores,
             i * BLOCK_TOKENS,
-            visible,
+            hidden(position, first + i, window, start),
+            visible(position, first + i, start),
             outputs,
             i * paddedDim,
             paddedDim);
@@ -140,12 +152,16 @@ final class Attention {
     return Math.clamp(position + query / group + 1 - start, 0, BLOCK_TOKENS);
   }
 
+  /** How many positions of that block are behind a query's window. */
+  private int hidden(int position, int query, int window, int start) {
+    return Math.clamp(position + query / group + 1 - window - start, 0, BLOCK_TOKENS);
+  }
+
   /** Turns a block's scores into weights relative to the running maximum. */
-  private void softmax(final int query, final int visible) {
+  private void softmax(final int query, final int hidden, final int visible) {
     final int from = query * BLOCK_TOKENS;
-    if (visible < BLOCK_TOKENS) {
-      Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, Float.NEGATIVE_INFINITY);
-    }
+    Arrays.fill(scores, from, from + hidden, Float.NEGATIVE_INFINITY);
+    Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, Float.NEGATIVE_INFINITY);
     if (anyAbove(scores, from, maxima[query])) {
       final float max = max(scores, from);
       rescale(query, RowKernels.exp(maxima[query] - max));
@@ -155,9 +171,8 @@ final class Attention {
       RowKernels.exp(FloatVector.fromArray(FLOATS, scores, lane).sub(maxima[query]))
           .intoArray(scores, lane);
     }
-    if (visible < BLOCK_TOKENS) {
-      Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, 0);
-    }
+    Arrays.fill(scores, from, from + hidden, 0);
+    Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, 0);
     for (int lane = from; lane < from + BLOCK_TOKENS; lane += LENGTH) {
       FloatVector.fromArray(FLOATS, sums, lane)
           .add(FloatVector.fromArray(FLOATS, scores, lane))
@@ -233,19 +248,20 @@ final class Attention {
     }
   }
 
-  /** Adds a block's first {@code visible} values to one query's output, in order of position. */
+  /** Adds a block's visible values to one query's output, in order of position. */
   static void weigh(
       MemorySegment data,
       long values,
       float[] weights,
       int weight,
+      int hidden,
       int visible,
       float[] outputs,
       int output,
       int paddedDim) {
     for (int d = 0; d < paddedDim; d += LENGTH) {
       FloatVector a = FloatVector.fromArray(FLOATS, outputs, output + d);
-      for (int t = 0; t < visible; t++) {
+      for (int t = hidden; t < visible; t++) {
         final long at = values + 4L * (t * paddedDim + d);
         final FloatVector value = FloatVector.fromMemorySegment(FLOATS, data, at, ORDER);
         a = FloatVector.broadcast(FLOATS, weights[weight + t]).fma(value, a);

@@ -5,7 +5,9 @@ import dev.sarathi.runtime.execute.ExecutorFailedException;
 import dev.sarathi.runtime.execute.Limits;
 import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.model.ModelConfig;
+import dev.sarathi.runtime.model.Tensor;
 import dev.sarathi.runtime.model.Weights;
+import dev.sarathi.runtime.model.Weights.Projection;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
 import dev.sarathi.runtime.schedule.Slice;
@@ -52,6 +54,7 @@ public final class CpuExecutor implements Executor {
 
   private final ModelConfig config;
   private final Limits limits;
+  private final int rowsAtATime;
   private final Arena arena;
   private final WorkerPool pool;
   private final ForwardPass forward;
@@ -61,38 +64,54 @@ public final class CpuExecutor implements Executor {
   private boolean broken;
   private boolean closed;
 
+  /** As below, with the weights as stored. */
+  public CpuExecutor(
+      final Model model, final int kvBlocks, final int rowsAtATime, final int threads) {
+    this(model, kvBlocks, rowsAtATime, threads, WeightFormat.STORED);
+  }
+
   /**
    * Copies the model's weights into the order that the kernels read; the model may be closed
    * afterwards.
    *
    * @param kvBlocks blocks of the KV cache, each of {@link #kvBytesPerBlock} bytes
-   * @param maxRows the most positions in one batch
+   * @param rowsAtATime positions for which there are activation buffers; a batch with more is
+   *     computed in parts
    * @param threads the calling thread and the workers beside it
    * @throws IllegalStateException if the JVM runs without the vector module
    * @throws IllegalArgumentException if a number is below 1
+   * @throws dev.sarathi.runtime.model.ModelFormatException if a weight is not a finite number
    */
-  public CpuExecutor(final Model model, final int kvBlocks, final int maxRows, final int threads) {
+  public CpuExecutor(
+      final Model model,
+      final int kvBlocks,
+      final int rowsAtATime,
+      final int threads,
+      final WeightFormat format) {
     requireVectorModule();
     requirePositive("KV blocks", kvBlocks);
-    requirePositive("rows of a batch", maxRows);
+    requirePositive("rows at a time", rowsAtATime);
     requirePositive("threads", threads);
     config = model.config();
-    limits = new Limits(kvBlocks, KvCache.BLOCK_TOKENS, 1, maxRows, numericsId(model.weights()));
+    limits = new Limits(kvBlocks, KvCache.BLOCK_TOKENS, 1, numericsId(model.weights(), format));
+    this.rowsAtATime = rowsAtATime;
     arena = Arena.ofShared();
     pool = new WorkerPool(threads);
     try {
       final KvCache cache = new KvCache(config, kvBlocks, arena);
-      forward = new ForwardPass(model, cache, maxRows, pool, arena);
+      forward = new ForwardPass(model, cache, rowsAtATime, format, pool, arena);
     } catch (RuntimeException | Error e) {
       pool.close();
       arena.close();
       throw e;
     }
     LOG.info(
-        "CPU executor: kernels {}, vectors of {} bits, {} threads, {} KV blocks of {} bytes",
+        "CPU executor: kernels {}, vectors of {} bits, {} threads, weights of {} bytes,"
+            + " {} KV blocks of {} bytes",
         limits.numericsId(),
         Lanes.BITS,
         threads,
+        weightBytes(),
         kvBlocks,
         kvBytesPerBlock(config));
   }
@@ -100,6 +119,11 @@ public final class CpuExecutor implements Executor {
   /** Memory that one KV block of {@link Limits#blockTokens()} positions takes. */
   public static long kvBytesPerBlock(ModelConfig config) {
     return KvCache.bytesPerBlock(config);
+  }
+
+  /** Memory that the matrices take. */
+  long weightBytes() {
+    return forward.weightBytes();
   }
 
   private static void requireVectorModule() {
@@ -118,22 +142,28 @@ public final class CpuExecutor implements Executor {
     }
   }
 
-  private static String numericsId(final Weights weights) {
+  private static String numericsId(final Weights weights, final WeightFormat format) {
+    final boolean quantised = format == WeightFormat.INT8;
+    final Stream<Tensor> projections =
+        weights.layers().stream()
+            .flatMap(
+                layer ->
+                    Stream.of(
+                            layer.queryKeyValue(),
+                            List.of(layer.output()),
+                            layer.feedForward().projections())
+                        .flatMap(List::stream))
+            .map(Projection::weight);
+    final Stream<Tensor> stored =
+        Stream.concat(
+            Stream.of(weights.embedding(), weights.head()),
+            quantised ? Stream.empty() : projections);
     final String types =
         Stream.concat(
-                Stream.of(weights.embedding(), weights.head()),
-                weights.layers().stream()
-                    .flatMap(
-                        l ->
-                            Stream.of(
-                                l.query(),
-                                l.key(),
-                                l.value(),
-                                l.output(),
-                                l.gate(),
-                                l.up(),
-                                l.down())))
-            .map(tensor -> tensor.dataType().name().toLowerCase(Locale.ROOT))
+                stored
+                    .filter(tensor -> !quantised || tensor == weights.embedding())
+                    .map(tensor -> tensor.dataType().name().toLowerCase(Locale.ROOT)),
+                quantised ? Stream.of("i8g" + PackedMatrix.QUANTISED_GROUP) : Stream.empty())
             .distinct()
             .sorted()
             .collect(Collectors.joining("+"));
@@ -175,11 +205,8 @@ public final class CpuExecutor implements Executor {
     }
     final Batch batch = submitted.get();
     submitted = Optional.empty();
-    final long start = now();
     try {
-      final Map<Integer, String> failures = gatherTokens(batch);
-      forward.run(batch);
-      return Optional.of(result(batch, start, failures));
+      return Optional.of(compute(batch));
     } catch (RuntimeException | Error e) {
       broken = true;
       throw new ExecutorFailedException("batch " + batch.id() + " failed", e);
@@ -188,14 +215,9 @@ public final class CpuExecutor implements Executor {
 
   private void check(final Batch batch) {
     final List<Slice> slices = batch.slices();
-    if (slices.isEmpty() || batch.tokens() > limits.maxRows()) {
+    if (slices.isEmpty()) {
       throw new IllegalArgumentException(
-          "batch "
-              + batch.id()
-              + " has "
-              + batch.tokens()
-              + " positions; supported: 1 to "
-              + limits.maxRows());
+          "batch " + batch.id() + " has no slices; at least 1 is needed");
     }
     for (Slice slice : slices) {
       final String problem = problem(slice);
@@ -245,16 +267,94 @@ public final class CpuExecutor implements Executor {
     return "";
   }
 
+  /** A run of a slice's positions that fits into one part of a batch. */
+  private record Piece(int slice, int from, int count) {}
+
+  /**
+   * Computes a batch in parts of at most {@link #rowsAtATime} rows. A slice that is cut is computed
+   * like two chunks of a prompt.
+   */
+  private StepResult compute(final Batch batch) {
+    final long start = now();
+    final int[] tokens = new int[batch.slices().size()];
+    Arrays.fill(tokens, FAILED);
+    final List<StepResult.Sampled> sampled = new ArrayList<>();
+    final List<StepResult.Failure> failed = new ArrayList<>();
+    List<Piece> part = new ArrayList<>();
+    int rows = 0;
+    for (int s = 0; s < tokens.length; s++) {
+      final int count = batch.slices().get(s).count();
+      for (int from = 0; from < count; ) {
+        final Piece piece = new Piece(s, from, Math.min(count - from, rowsAtATime - rows));
+        part.add(piece);
+        rows += piece.count();
+        from += piece.count();
+        if (rows == rowsAtATime) {
+          compute(batch, part, tokens, sampled, failed);
+          part = new ArrayList<>();
+          rows = 0;
+        }
+      }
+    }
+    if (rows > 0) {
+      compute(batch, part, tokens, sampled, failed);
+    }
+    remembered[(int) Math.floorMod(batch.id(), (long) REMEMBERED)] =
+        new Remembered(batch.id(), tokens);
+    return new StepResult(batch.id(), start, now(), sampled, failed);
+  }
+
+  private void compute(
+      final Batch batch,
+      final List<Piece> part,
+      final int[] tokens,
+      final List<StepResult.Sampled> sampled,
+      final List<StepResult.Failure> failed) {
+    final List<Slice> slices =
+        part.stream().map(piece -> cut(batch.slices().get(piece.slice()), piece)).toList();
+    final Map<Integer, String> failures = gatherTokens(slices);
+    forward.run(new Batch(batch.id(), slices));
+    for (int s = 0; s < slices.size(); s++) {
+      final Slice slice = slices.get(s);
+      final String failure = failures.getOrDefault(s, forward.failure(s));
+      if (failure != null) {
+        failed.add(new StepResult.Failure(slice.sequence(), failure));
+      } else if (slice.sampling().isPresent()) {
+        final int token = forward.sampled(s);
+        tokens[part.get(s).slice()] = token;
+        sampled.add(
+            new StepResult.Sampled(
+                slice.sequence(), token, Optional.ofNullable(forward.logits(s))));
+      }
+    }
+  }
+
+  /** Only the last piece of a slice samples. */
+  private static Slice cut(final Slice slice, final Piece piece) {
+    if (piece.count() == slice.count()) {
+      return slice;
+    }
+    final int to = piece.from() + piece.count();
+    final int[] ids = ((Input.Known) slice.input()).ids();
+    return new Slice(
+        slice.sequence(),
+        slice.start() + piece.from(),
+        piece.count(),
+        new Input.Known(Arrays.copyOfRange(ids, piece.from(), to)),
+        slice.blocks(),
+        to == slice.count() ? slice.sampling() : Optional.empty());
+  }
+
   /**
    * Writes the ids of all rows.
    *
    * @return by slice, why it has no token to begin with; its rows are computed all the same
    */
-  private Map<Integer, String> gatherTokens(final Batch batch) {
+  private Map<Integer, String> gatherTokens(final List<Slice> slices) {
     final Map<Integer, String> failures = new HashMap<>();
     int row = 0;
-    for (int s = 0; s < batch.slices().size(); s++) {
-      final Slice slice = batch.slices().get(s);
+    for (int s = 0; s < slices.size(); s++) {
+      final Slice slice = slices.get(s);
       switch (slice.input()) {
         case Input.Known(int[] ids) ->
             System.arraycopy(ids, 0, forward.tokens(), row, slice.count());
@@ -274,29 +374,6 @@ public final class CpuExecutor implements Executor {
   private Optional<Remembered> find(final long batch) {
     final Remembered slot = remembered[(int) Math.floorMod(batch, (long) REMEMBERED)];
     return Optional.ofNullable(slot).filter(r -> r.batch() == batch);
-  }
-
-  private StepResult result(
-      final Batch batch, final long start, final Map<Integer, String> failures) {
-    final List<StepResult.Sampled> sampled = new ArrayList<>();
-    final List<StepResult.Failure> failed = new ArrayList<>();
-    final int[] tokens = new int[batch.slices().size()];
-    Arrays.fill(tokens, FAILED);
-    for (int s = 0; s < tokens.length; s++) {
-      final Slice slice = batch.slices().get(s);
-      final String failure = failures.getOrDefault(s, forward.failure(s));
-      if (failure != null) {
-        failed.add(new StepResult.Failure(slice.sequence(), failure));
-      } else if (slice.sampling().isPresent()) {
-        tokens[s] = forward.sampled(s);
-        sampled.add(
-            new StepResult.Sampled(
-                slice.sequence(), tokens[s], Optional.ofNullable(forward.logits(s))));
-      }
-    }
-    remembered[(int) Math.floorMod(batch.id(), (long) REMEMBERED)] =
-        new Remembered(batch.id(), tokens);
-    return new StepResult(batch.id(), start, now(), sampled, failed);
   }
 
   @Override

@@ -1,15 +1,18 @@
 package dev.sarathi.runtime.execute.cpu;
 
 import dev.sarathi.runtime.execute.Sampler;
+import dev.sarathi.runtime.execute.cpu.WeightLoader.Normalisation;
 import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.model.ModelConfig;
 import dev.sarathi.runtime.model.Weights;
+import dev.sarathi.runtime.model.Weights.Projection;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.SamplingPlan;
 import dev.sarathi.runtime.schedule.Slice;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The transformer over a hybrid batch: the rows of all slices, chunks and decodes alike, go through
@@ -28,21 +31,13 @@ final class ForwardPass {
   /** Queries of one unit of attention. */
   private static final int QUERIES = 32;
 
-  private record Layer(
-      float[] attentionNorm,
-      PackedMatrix queryKeyValue,
-      PackedMatrix output,
-      float[] feedForwardNorm,
-      PackedMatrix gateUp,
-      PackedMatrix down) {}
-
   private final ModelConfig config;
   private final WorkerPool pool;
   private final KvCache cache;
   private final RotaryTable rotary;
   private final PackedMatrix embedding;
-  private final Layer[] layers;
-  private final float[] finalNorm;
+  private final PackedLayer[] layers;
+  private final Normalisation finalNorm;
   private final PackedMatrix head;
 
   // One for each worker.
@@ -56,7 +51,7 @@ final class ForwardPass {
   private final float[] queryKeyValue;
   private final float[] attended;
   private final float[] delta;
-  private final float[] gateUp;
+  private final float[] up;
   private final float[] activated;
   private final float[] headInput;
   private final float[] logits;
@@ -78,18 +73,19 @@ final class ForwardPass {
   private int samplingCount;
 
   // The operation that runs.
-  private Layer layer;
+  private PackedLayer layer;
   private int layerIndex;
   private PackedMatrix matrix;
   private float[] input;
   private float[] product;
-  private float[] norm;
+  private Normalisation norm;
   private int inputRows;
   private int headStart;
 
   private final WorkerPool.Operation embed = this::embed;
   private final WorkerPool.Operation multiply = this::multiply;
   private final WorkerPool.Operation addAndNormalise = this::addAndNormalise;
+  private final WorkerPool.Operation add = this::add;
   private final WorkerPool.Operation rotateAndStore = this::rotateAndStore;
   private final WorkerPool.Operation attend = this::attend;
   private final WorkerPool.Operation activate = this::activate;
@@ -99,6 +95,7 @@ final class ForwardPass {
       final Model model,
       final KvCache cache,
       final int maxRows,
+      final WeightFormat format,
       final WorkerPool pool,
       final Arena arena) {
     this.pool = pool;
@@ -107,21 +104,18 @@ final class ForwardPass {
     rotary = new RotaryTable(config);
 
     final Weights weights = model.weights();
-    embedding = PackedMatrix.pack(arena, weights.embedding());
-    head = config.tiedEmbeddings() ? embedding : PackedMatrix.pack(arena, weights.head());
-    finalNorm = weights.finalNorm().toFloats();
+    final WeightLoader loader =
+        new WeightLoader(model.directory(), arena, format, config.normEpsilon());
+    embedding = loader.embedding(weights.embedding());
+    head =
+        config.tiedEmbeddings()
+            ? embedding
+            : loader.matrix(List.of(Projection.of(weights.head(), Optional.empty())));
+    finalNorm = loader.norm(weights.finalNorm());
     layers =
         weights.layers().stream()
-            .map(
-                l ->
-                    new Layer(
-                        l.attentionNorm().toFloats(),
-                        PackedMatrix.pack(arena, l.query(), l.key(), l.value()),
-                        PackedMatrix.pack(arena, l.output()),
-                        l.feedForwardNorm().toFloats(),
-                        PackedMatrix.pack(arena, l.gate(), l.up()),
-                        PackedMatrix.pack(arena, l.down())))
-            .toArray(Layer[]::new);
+            .map(layer -> PackedLayer.load(layer, loader))
+            .toArray(PackedLayer[]::new);
 
     attention = new Attention[pool.threads()];
     Arrays.setAll(attention, i -> new Attention(config));
@@ -129,13 +123,13 @@ final class ForwardPass {
     Arrays.setAll(samplers, i -> new Sampler(config.vocabularySize()));
     sums = new float[pool.threads()][Lanes.VIRTUAL];
 
-    final Layer first = layers[0];
+    final PackedLayer first = layers[0];
     residual = rows(maxRows, config.hiddenSize());
     normed = rows(maxRows, config.hiddenSize());
     queryKeyValue = rows(maxRows, first.queryKeyValue().stride());
     attended = rows(maxRows, config.queryWidth());
     delta = rows(maxRows, first.output().stride());
-    gateUp = rows(maxRows, first.gateUp().stride());
+    up = rows(maxRows, first.up().stride());
     activated = rows(maxRows, config.intermediateSize());
     headInput = rows(HEAD_ROWS, config.hiddenSize());
     logits = rows(HEAD_ROWS, head.stride());
@@ -155,6 +149,11 @@ final class ForwardPass {
 
   private static float[] rows(int rows, int width) {
     return new float[Math.multiplyExact(rows, width)];
+  }
+
+  long weightBytes() {
+    final long tied = head == embedding ? 0 : head.bytes();
+    return embedding.bytes() + tied + Arrays.stream(layers).mapToLong(PackedLayer::bytes).sum();
   }
 
   /** The ids of the batch's rows, to be written before {@link #run}. */
@@ -188,8 +187,13 @@ final class ForwardPass {
       pool.run(units(rows), 4L * rows * layer.queryKeyValue().stride(), rotateAndStore);
       pool.run(attentionUnits, attentionWork(batch.slices()), attend);
       multiply(layer.output(), attended, rows, delta);
-      normalise(layer.feedForwardNorm(), true);
-      multiply(layer.gateUp(), normed, rows, gateUp);
+      if (layer.parallel()) {
+        layer.feedForwardNorm().ifPresent(parallel -> normalise(parallel, false));
+        pool.run(units(rows), (long) rows * config.hiddenSize(), add);
+      } else {
+        normalise(layer.feedForwardNorm().orElseThrow(), true);
+      }
+      multiply(layer.up(), normed, rows, up);
       pool.run(units(rows), 16L * rows * config.intermediateSize(), activate);
       multiply(layer.down(), activated, rows, delta);
     }
@@ -260,8 +264,8 @@ final class ForwardPass {
   }
 
   /** Adds the last projection to the residual stream, and normalises that for the next. */
-  private void normalise(final float[] weight, final boolean add) {
-    norm = weight;
+  private void normalise(final Normalisation by, final boolean add) {
+    norm = by;
     product = add ? delta : null;
     pool.run(units(rows), 4L * rows * config.hiddenSize(), addAndNormalise);
   }
@@ -274,7 +278,15 @@ final class ForwardPass {
       if (product != null) {
         RowKernels.add(residual, at, product, row * stride, hidden);
       }
-      RowKernels.rmsNorm(residual, at, norm, config.rmsEpsilon(), normed, at, sums[worker]);
+      norm.run(residual, at, normed, at, sums[worker]);
+    }
+  }
+
+  private void add(final int unit, final int worker) {
+    final int hidden = config.hiddenSize();
+    final int stride = layers[0].output().stride();
+    for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
+      RowKernels.add(residual, row * hidden, delta, row * stride, hidden);
     }
   }
 
@@ -285,14 +297,25 @@ final class ForwardPass {
       final int position = positions[row];
       final int block = slices[rowSlices[row]].blocks()[position / KvCache.BLOCK_TOKENS];
       final int slot = position % KvCache.BLOCK_TOKENS;
+      final int from = row * stride;
+      layer.headNorms().ifPresent(norms -> normaliseHeads(norms, from, worker));
       for (int h = 0; h < config.heads() + config.kvHeads(); h++) {
-        rotary.rotate(queryKeyValue, row * stride + h * dim, position);
+        rotary.rotate(queryKeyValue, from + h * dim, position);
       }
       for (int h = 0; h < config.kvHeads(); h++) {
-        final int key = row * stride + config.queryWidth() + h * dim;
+        final int key = from + config.queryWidth() + h * dim;
         final int value = key + config.kvWidth();
         cache.write(layerIndex, block, h, slot, queryKeyValue, key, value);
       }
+    }
+  }
+
+  private void normaliseHeads(final PackedLayer.HeadNorms norms, final int from, final int worker) {
+    for (int h = 0; h < config.heads() + config.kvHeads(); h++) {
+      final float[] weight = h < config.heads() ? norms.query() : norms.key();
+      final int at = from + h * config.headDim();
+      RowKernels.rmsNorm(
+          queryKeyValue, at, weight, config.normEpsilon(), queryKeyValue, at, sums[worker]);
     }
   }
 
@@ -305,6 +328,7 @@ final class ForwardPass {
         cache,
         layerIndex,
         unit % config.kvHeads(),
+        layer.window(),
         slice.blocks(),
         slice.start() + first,
         sliceRows[s] + first,
@@ -315,10 +339,14 @@ final class ForwardPass {
   }
 
   private void activate(final int unit, final int worker) {
-    final int stride = layer.gateUp().stride();
+    final int stride = layer.up().stride();
     final int width = config.intermediateSize();
     for (int row = unit * ROWS; row < Math.min(rows, (unit + 1) * ROWS); row++) {
-      RowKernels.siluMultiply(gateUp, row * stride, activated, row * width, width);
+      if (layer.gated()) {
+        RowKernels.siluMultiply(up, row * stride, activated, row * width, width);
+      } else {
+        RowKernels.gelu(up, row * stride, activated, row * width, width);
+      }
     }
   }
 

@@ -5,19 +5,32 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** A prompt with what Hugging Face transformers makes of it. */
 @JsonIgnoreProperties(ignoreUnknown = true)
 record Golden(int[] prompt, float[] logits, int[] greedy) {
 
-  static final Path LLAMA2 = Path.of("src/test/resources/golden/llama2");
-  static final Path LLAMA3 = Path.of("src/test/resources/golden/llama3");
+  private static final Path FAMILIES = Path.of("src/test/resources/golden");
+  static final Path LLAMA2 = FAMILIES.resolve("llama2");
+  static final Path LLAMA3 = FAMILIES.resolve("llama3");
+  static final Path FALCON_SEQUENTIAL = FAMILIES.resolve("falcon-sequential");
   static final Path STORYTELLER = Path.of("../models/storyteller");
 
   @JsonIgnoreProperties(ignoreUnknown = true)
   private record Story(@JsonProperty("prompt_ids") int[] promptIds, int[] greedy) {}
+
+  /** A small random model of every family and variant, in order of their names. */
+  static List<Path> families() {
+    try (Stream<Path> directories = Files.list(FAMILIES)) {
+      return directories.sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
 
   static List<Golden> read(final Path model) {
     final JsonMapper mapper = JsonMapper.builder().build();

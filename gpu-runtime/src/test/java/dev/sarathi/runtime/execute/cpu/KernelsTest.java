@@ -1,17 +1,23 @@
 package dev.sarathi.runtime.execute.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
-import dev.sarathi.runtime.model.Architecture;
 import dev.sarathi.runtime.model.DataType;
+import dev.sarathi.runtime.model.Llama;
 import dev.sarathi.runtime.model.ModelConfig;
+import dev.sarathi.runtime.model.ModelFormatException;
 import dev.sarathi.runtime.model.Rope;
 import dev.sarathi.runtime.model.Tensor;
+import dev.sarathi.runtime.model.Weights.Projection;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
@@ -29,26 +35,94 @@ class KernelsTest {
       @ForAll @IntRange(min = 1, max = 300) final int outputs,
       @ForAll @IntRange(min = 1, max = 1100) final int inputs,
       @ForAll final DataType type,
+      @ForAll final boolean biased,
+      @ForAll final WeightFormat format,
       @ForAll final long seed) {
     // given
     final Random random = new Random(seed);
     final Tensor weight = tensor(random, type, outputs, inputs);
+    final Tensor bias = vector(random, outputs);
     final float[] x = floats(random, rows * inputs);
 
     // when
-    final PackedMatrix packed = pack(weight);
-    final float[] y = new float[rows * packed.stride()];
-    Arrays.fill(y, Float.NaN);
-    for (int group = 0; group < packed.groups(); group++) {
-      packed.multiply(group, rows, x, y);
-    }
+    final PackedMatrix packed =
+        pack(format, List.of(Projection.of(weight, Optional.of(bias).filter(b -> biased))));
+    final float[] y = multiply(packed, rows, x);
 
     // then
+    final float[][] floats = split(weight.toFloats(), outputs);
+    final float[] begin = biased ? bias.toFloats() : new float[outputs];
     final float[][] expected =
-        ScalarKernels.multiply(split(x, rows), split(weight.toFloats(), outputs));
+        switch (format) {
+          case STORED -> ScalarKernels.multiply(split(x, rows), floats, begin);
+          case INT8 -> ScalarKernels.multiplyQuantised(split(x, rows), floats, begin);
+        };
     for (int row = 0; row < rows; row++) {
       final int from = row * packed.stride();
       assertThat(Arrays.copyOfRange(y, from, from + outputs)).isEqualTo(expected[row]);
+    }
+  }
+
+  @Test
+  void shouldPackTheRowsOfAFusedWeightInTheOrderAskedFor() {
+    // given a weight and a bias of 12 rows, of which two are wanted the other way round
+    final Random random = new Random(3);
+    final Tensor weight = tensor(random, DataType.F32, 12, 5);
+    final Tensor bias = vector(random, 12);
+    final Projection all = Projection.of(weight, Optional.of(bias));
+    final float[] x = floats(random, 5);
+
+    // when
+    final float[] y =
+        multiply(pack(WeightFormat.STORED, List.of(all.rows(7, 2), all.rows(1, 3))), 1, x);
+
+    // then
+    final float[] expected =
+        ScalarKernels.multiply(split(x, 1), split(weight.toFloats(), 12), bias.toFloats())[0];
+    assertThat(Arrays.copyOf(y, 5))
+        .containsExactly(expected[7], expected[8], expected[1], expected[2], expected[3]);
+  }
+
+  @Test
+  void shouldQuantiseWithinHalfAStepOfTheLargestWeightOfAGroup() {
+    final Random random = new Random(4);
+    final Tensor weight = tensor(random, DataType.F32, 3, 200);
+    final PackedMatrix packed =
+        pack(WeightFormat.INT8, List.of(Projection.of(weight, Optional.empty())));
+    for (int k = 0; k < 200; k++) {
+      final float[] x = new float[200];
+      x[k] = 1;
+      final float[] y = multiply(packed, 1, x);
+      for (int output = 0; output < 3; output++) {
+        float largest = 0;
+        for (int i = k / 64 * 64; i < Math.min(200, k / 64 * 64 + 64); i++) {
+          largest = Math.max(largest, Math.abs(weight.get(output * 200 + i)));
+        }
+        assertThat(y[output])
+            .isCloseTo(weight.get(output * 200 + k), within(largest / 127 * 0.5001f));
+      }
+    }
+    assertThat(packed.bytes()).isLessThan(Lanes.LENGTH * 2 * (200 + 4 * 4) + 16);
+  }
+
+  @Test
+  void shouldNameTheFirstWeightThatIsNotANumber() {
+    for (final WeightFormat format : WeightFormat.values()) {
+      for (final DataType type : DataType.values()) {
+        final Tensor weight = tensor(new Random(1), type, 70, 9);
+        for (final float value : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+          set(weight, 69 * 9 + 3, Float.NaN);
+          set(weight, 41 * 9 + 8, value);
+          set(weight, 41 * 9 + 7, value);
+          assertThatThrownBy(
+                  () -> pack(format, List.of(Projection.of(weight, Optional.empty()).rows(2, 68))))
+              .isInstanceOf(ModelFormatException.class)
+              .hasMessage(
+                  "model: tensor weight is "
+                      + value
+                      + " at [41, 7]; every weight must be a finite number");
+        }
+      }
     }
   }
 
@@ -76,6 +150,52 @@ class KernelsTest {
     final float[] y = new float[length];
     RowKernels.rmsNorm(x, 0, weight, 1e-5f, y, 0, new float[Lanes.VIRTUAL]);
     assertThat(y).isEqualTo(ScalarKernels.rmsNorm(x, weight, 1e-5f));
+  }
+
+  @Property(tries = 200)
+  void shouldCentreAndNormaliseAsTheScalarReference(
+      @ForAll @IntRange(min = 1, max = 300) final int length, @ForAll final long seed) {
+    final Random random = new Random(seed);
+    final float[] x = floats(random, length);
+    final float[] weight = floats(random, length);
+    final float[] bias = floats(random, length);
+    final float[] y = new float[length];
+    RowKernels.layerNorm(x, 0, weight, bias, 1e-5f, y, 0, new float[Lanes.VIRTUAL]);
+    assertThat(y).isEqualTo(ScalarKernels.layerNorm(x, weight, bias, 1e-5f));
+  }
+
+  @Test
+  void shouldComputeTheExactGeluAlikeInVectorAndTail() {
+    final float[] x = new float[3 * Lanes.LENGTH - 1];
+    final float[] y = new float[x.length];
+    for (float from = -12; from < 12; from += 0.013f) {
+      for (int i = 0; i < x.length; i++) {
+        x[i] = from + i * 0.0003f;
+      }
+      RowKernels.gelu(x, 0, y, 0, x.length);
+      for (int i = 0; i < x.length; i++) {
+        assertThat(y[i]).isEqualTo(RowKernels.gelu(x[i]));
+        assertThat((double) y[i]).isCloseTo(exactGelu(x[i]), within(1e-6));
+      }
+    }
+    Arrays.fill(x, Float.NaN);
+    RowKernels.gelu(x, 0, y, 0, x.length);
+    assertThat(y).containsOnly(Float.NaN);
+    assertThat(RowKernels.gelu(0)).isZero();
+    assertThat(RowKernels.gelu(1e30f)).isEqualTo(1e30f);
+    assertThat(RowKernels.gelu(-1e30f)).isZero();
+  }
+
+  /** By the series for the normal distribution's integral whose terms are all positive. */
+  private static double exactGelu(final double x) {
+    double term = Math.abs(x);
+    double sum = term;
+    for (int i = 1; i < 300; i++) {
+      term *= x * x / (2 * i + 1);
+      sum += term;
+    }
+    final double half = sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+    return x * (0.5 + Math.signum(x) * half);
   }
 
   @Property(tries = 200)
@@ -122,6 +242,7 @@ class KernelsTest {
       @ForAll @IntRange(min = 1, max = 25) int halfDim,
       @ForAll @IntRange(min = 0, max = 50) int position,
       @ForAll @IntRange(min = 1, max = 20) int rows,
+      @ForAll @IntRange(min = 1, max = 90) int window,
       @ForAll long seed) {
     try (Arena arena = Arena.ofConfined()) {
       // given
@@ -150,7 +271,7 @@ class KernelsTest {
       // when
       final Attention attention = new Attention(config);
       for (int h = 0; h < kvHeads; h++) {
-        attention.run(cache, 1, h, blocks, position, 0, rows, x, width, y);
+        attention.run(cache, 1, h, window, blocks, position, 0, rows, x, width, y);
       }
 
       // then
@@ -162,7 +283,8 @@ class KernelsTest {
               ScalarKernels.attend(
                   Arrays.copyOfRange(x, from, from + dim),
                   Arrays.copyOf(keys[head / group], seen),
-                  Arrays.copyOf(values[head / group], seen));
+                  Arrays.copyOf(values[head / group], seen),
+                  window);
           assertThat(Arrays.copyOfRange(y, from, from + dim)).isEqualTo(expected);
         }
       }
@@ -173,9 +295,13 @@ class KernelsTest {
   void shouldNotFallOffTheIntrinsics() {
     // given a layer of a model of a billion parameters, and its sum as a chain of scalars at worst
     final Random random = new Random(1);
-    for (DataType type : List.of(DataType.BF16, DataType.F32)) {
-      final Tensor weight = tensor(random, type, 512, 1024);
-      final PackedMatrix packed = pack(weight);
+    final Tensor bf16 = tensor(random, DataType.BF16, 512, 1024);
+    final Tensor f32 = tensor(random, DataType.F32, 512, 1024);
+    for (PackedMatrix packed :
+        List.of(
+            pack(bf16),
+            pack(f32),
+            pack(WeightFormat.INT8, List.of(Projection.of(bf16, Optional.empty()))))) {
       for (int rows : new int[] {1, 4, 12}) {
         final float[] x = floats(random, rows * 1024);
         final float[] y = new float[rows * packed.stride()];
@@ -192,18 +318,34 @@ class KernelsTest {
 
         // then: a kernel that allocates its vectors reaches a tenth of this
         final double gigaflops = 2.0 * packed.work() * rows / best;
-        assertThat(gigaflops).as("%s, %d rows", type, rows).isGreaterThan(4);
+        assertThat(gigaflops).as("%d bytes, %d rows", packed.bytes(), rows).isGreaterThan(4);
       }
     }
   }
 
+  private static float[] multiply(final PackedMatrix packed, final int rows, final float[] x) {
+    final float[] y = new float[rows * packed.stride()];
+    Arrays.fill(y, Float.NaN);
+    for (int group = 0; group < packed.groups(); group++) {
+      packed.multiply(group, rows, x, y);
+    }
+    return y;
+  }
+
   private static PackedMatrix pack(final Tensor... weights) {
-    return PackedMatrix.pack(Arena.ofAuto(), weights);
+    return pack(
+        WeightFormat.STORED,
+        Arrays.stream(weights).map(w -> Projection.of(w, Optional.empty())).toList());
+  }
+
+  private static PackedMatrix pack(final WeightFormat format, final List<Projection> projections) {
+    return PackedMatrix.pack(
+        new WeightLoader(Path.of("model"), Arena.ofAuto(), format, 1e-5f), projections);
   }
 
   private static ModelConfig config(int kvHeads, int group, int dim) {
     return new ModelConfig(
-        Architecture.LLAMA,
+        new Llama(false, false),
         16,
         kvHeads * group * dim,
         16,
@@ -223,16 +365,32 @@ class KernelsTest {
       final Random random, final DataType type, final int outputs, final int inputs) {
     final MemorySegment data = Arena.ofAuto().allocate((long) outputs * inputs * type.bytes());
     for (int i = 0; i < outputs * inputs; i++) {
-      final float value = (float) random.nextGaussian();
-      switch (type) {
-        case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-        case BF16 ->
-            data.setAtIndex(
-                ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
-        case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(value));
-      }
+      set(data, type, i, (float) random.nextGaussian());
     }
     return new Tensor("weight", type, List.of((long) outputs, (long) inputs), data);
+  }
+
+  private static Tensor vector(final Random random, final int length) {
+    return new Tensor(
+        "bias",
+        DataType.F32,
+        List.of((long) length),
+        tensor(random, DataType.F32, length, 1).data());
+  }
+
+  private static void set(final Tensor tensor, final int index, final float value) {
+    set(tensor.data(), tensor.dataType(), index, value);
+  }
+
+  private static void set(
+      final MemorySegment data, final DataType type, final int index, final float value) {
+    switch (type) {
+      case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, index, value);
+      case BF16 ->
+          data.setAtIndex(
+              ValueLayout.JAVA_SHORT, index, (short) (Float.floatToRawIntBits(value) >>> 16));
+      case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, index, Float.floatToFloat16(value));
+    }
   }
 
   private static float[] floats(final Random random, final int length) {

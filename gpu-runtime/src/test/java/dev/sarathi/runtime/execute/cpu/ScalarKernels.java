@@ -5,15 +5,40 @@ final class ScalarKernels {
   private ScalarKernels() {}
 
   /** {@code y[row][output]}: one chain of fused multiply-adds over rising inputs. */
-  static float[][] multiply(final float[][] x, final float[][] weight) {
+  static float[][] multiply(final float[][] x, final float[][] weight, final float[] bias) {
     final float[][] y = new float[x.length][weight.length];
     for (int row = 0; row < x.length; row++) {
       for (int output = 0; output < weight.length; output++) {
-        float sum = 0;
+        float sum = bias[output];
         for (int k = 0; k < x[row].length; k++) {
           sum = Math.fma(x[row][k], weight[output][k], sum);
         }
         y[row][output] = sum;
+      }
+    }
+    return y;
+  }
+
+  /** As above over eight-bit integers, in groups of 64 inputs that share a scale. */
+  static float[][] multiplyQuantised(
+      final float[][] x, final float[][] weight, final float[] bias) {
+    final float[][] y = new float[x.length][weight.length];
+    for (int row = 0; row < x.length; row++) {
+      for (int output = 0; output < weight.length; output++) {
+        y[row][output] = bias[output];
+        for (int from = 0; from < x[row].length; from += 64) {
+          final int to = Math.min(from + 64, x[row].length);
+          float largest = 0;
+          for (int k = from; k < to; k++) {
+            largest = Math.max(largest, Math.abs(weight[output][k]));
+          }
+          final float scale = largest / 127;
+          float sum = 0;
+          for (int k = from; k < to; k++) {
+            sum = Math.fma(x[row][k], (float) Math.rint(weight[output][k] / scale), sum);
+          }
+          y[row][output] = Math.fma(sum, scale, y[row][output]);
+        }
       }
     }
     return y;
@@ -32,17 +57,38 @@ final class ScalarKernels {
     return y;
   }
 
-  /** One query over the keys and values that it sees. */
-  static float[] attend(final float[] query, final float[][] keys, final float[][] values) {
+  static float[] layerNorm(
+      final float[] x, final float[] weight, final float[] bias, final float epsilon) {
+    final float[] sums = new float[16];
+    for (int i = 0; i < x.length; i++) {
+      sums[i % 16] += x[i];
+    }
+    final float mean = fold(sums) / x.length;
+    final float[] squares = new float[16];
+    for (int i = 0; i < x.length; i++) {
+      squares[i % 16] = Math.fma(x[i] - mean, x[i] - mean, squares[i % 16]);
+    }
+    final float scale = (float) (1 / Math.sqrt(fold(squares) / x.length + epsilon));
+    final float[] y = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+    }
+    return y;
+  }
+
+  /** The last of these positions over the keys and values in its window. */
+  static float[] attend(
+      final float[] query, final float[][] keys, final float[][] values, final int window) {
+    final int first = Math.max(0, keys.length - window);
     final float scale = (float) (1 / Math.sqrt(query.length));
     final float[] output = new float[query.length];
     final float[] sums = new float[16];
     float max = Float.NEGATIVE_INFINITY;
-    for (int start = 0; start < keys.length; start += 16) {
+    for (int start = first / 16 * 16; start < keys.length; start += 16) {
       final int end = Math.min(start + 16, keys.length);
       final float[] scores = new float[end - start];
       float blockMax = Float.NEGATIVE_INFINITY;
-      for (int t = start; t < end; t++) {
+      for (int t = Math.max(start, first); t < end; t++) {
         for (int d = 0; d < query.length; d++) {
           scores[t - start] = Math.fma(query[d] * scale, keys[t][d], scores[t - start]);
         }
@@ -58,7 +104,7 @@ final class ScalarKernels {
         }
         max = blockMax;
       }
-      for (int t = start; t < end; t++) {
+      for (int t = Math.max(start, first); t < end; t++) {
         final float weight = RowKernels.exp(scores[t - start] - max);
         sums[t - start] += weight;
         for (int d = 0; d < output.length; d++) {

@@ -4,6 +4,7 @@ import dev.sarathi.runtime.model.Model;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -17,22 +18,35 @@ final class VectorWidthProbe {
 
   static String digest() throws Exception {
     final MessageDigest sha = MessageDigest.getInstance("SHA-256");
-    for (Path directory : List.of(Golden.LLAMA2, Golden.LLAMA3, Golden.STORYTELLER)) {
-      try (Model model = Model.open(directory);
-          CpuExecutor executor = new CpuExecutor(model, 64, 128, 2)) {
-        final Generations generations = new Generations(executor, 4);
-        for (Golden golden : Golden.read(directory).subList(0, 2)) {
-          generations.add(golden.prompt(), 3);
-        }
-        for (var running : generations.finish(30)) {
-          for (float[] logits : running.logits) {
-            final ByteBuffer bytes = ByteBuffer.allocate(4 * logits.length);
-            bytes.asFloatBuffer().put(logits);
-            sha.update(bytes.array());
-          }
+    final List<Path> directories = new ArrayList<>(Golden.families());
+    directories.add(Golden.STORYTELLER);
+    for (Path directory : directories) {
+      try (Model model = Model.open(directory)) {
+        for (WeightFormat format : WeightFormat.values()) {
+          digest(sha, model, format, Golden.read(directory));
         }
       }
     }
     return HexFormat.of().formatHex(sha.digest());
+  }
+
+  private static void digest(
+      final MessageDigest sha,
+      final Model model,
+      final WeightFormat format,
+      final List<Golden> goldens) {
+    try (CpuExecutor executor = new CpuExecutor(model, 64, 128, 2, format)) {
+      final Generations generations = new Generations(executor, 4);
+      for (Golden golden : goldens.subList(1, 4)) {
+        generations.add(golden.prompt(), 3);
+      }
+      for (var running : generations.finish(30)) {
+        for (float[] logits : running.logits) {
+          final ByteBuffer bytes = ByteBuffer.allocate(4 * logits.length);
+          bytes.asFloatBuffer().put(logits);
+          sha.update(bytes.array());
+        }
+      }
+    }
   }
 }

@@ -1,0 +1,14 @@
+package dev.sarathi.runtime.execute.cpu;
+
+/** How the projections of a model are held in memory. */
+public enum WeightFormat {
+  /** As in the file: bfloat16, or float for everything else. */
+  STORED,
+
+  /**
+   * Quantised when loaded: eight bits and a sign-symmetric scale for each output and group of
+   * {@link PackedMatrix#QUANTISED_GROUP} inputs. Embedding and norms stay as stored, and so does an
+   * output projection that is tied to the embedding.
+   */
+  INT8
+}
