@@ -123,9 +123,9 @@ def older_spelling(config):
         older[old] = older.pop(name)
     if older["ffn_hidden_size"] == 4 * older["n_embed"]:
         del older["ffn_hidden_size"]
-    for default in ("activation", "num_ln_in_parallel_attn", "tie_word_embeddings"):
-        if older[default] in ("gelu", None, True):
-            del older[default]
+    for key, default in (("activation", "gelu"), ("num_ln_in_parallel_attn", None), ("tie_word_embeddings", True)):
+        if type(older[key]) is type(default) and older[key] == default:
+            del older[key]
     return older
 
 

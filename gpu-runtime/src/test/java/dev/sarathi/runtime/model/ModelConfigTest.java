@@ -9,17 +9,21 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ModelConfigTest {
   private static final ObjectMapper MAPPER = new ObjectMapper();
-  private static final Path LLAMA3 = Path.of("src/test/resources/golden/llama3/config.json");
+  private static final Path GOLDEN = Path.of("src/test/resources/golden");
+  private static final Path LLAMA3 = GOLDEN.resolve("llama3").resolve("config.json");
 
   @TempDir private Path directory;
   private ObjectNode json;
@@ -118,16 +122,31 @@ class ModelConfigTest {
       delimiter = '|',
       quoteCharacter = '\0',
       value = {
-        "architectures | [\"GPT2LMHeadModel\"] | one of [LlamaForCausalLM]",
+        "architectures | [\"MixtralForCausalLM\"] | one of [FalconForCausalLM, LlamaForCausalLM, ",
+        "architectures | [\"LlamaForCausalLM\", \"LlamaForCausalLM\"] | one of",
         "architectures | [] | one of",
         "architectures | null | one of",
         "hidden_act | \"gelu\" | silu",
-        "attention_bias | true | false",
-        "mlp_bias | true | false",
+        "attention_bias | 1 | true or false",
         "mlp_bias | \"no\" | true or false",
         "sliding_window | 4096 | null",
         "quantization_config | {\"bits\": 4} | null",
         "partial_rotary_factor | 0.5 | 1",
+        "rotary_pct | 0.25 | 1",
+        "use_sliding_window | true | false",
+        "layer_types | [\"full_attention\", \"sliding_attention\", \"full_attention\"] | full_att",
+        "layer_types | [\"full_attention\"] | a list of num_hidden_layers, which is 3",
+        "alibi | true | false",
+        "num_experts | 8 | null",
+        "num_local_experts | 8 | null",
+        "n_routed_experts | 64 | null",
+        "attn_logit_softcapping | 50.0 | null",
+        "final_logit_softcapping | 30.0 | null",
+        "logits_scaling | 8.0 | null",
+        "embedding_multiplier | 12 | null",
+        "no_rope_layers | [1, 0] | null",
+        "use_qk_norm | true | false",
+        "is_encoder_decoder | true | false",
         "vocab_size | 0 | an integer from 1",
         "vocab_size | -1 | an integer from 1",
         "vocab_size | 99999999999 | an integer from 1",
@@ -151,6 +170,10 @@ class ModelConfigTest {
         "rope_scaling | 3 | an object",
         "rope_scaling | {\"rope_type\": \"yarn\", \"factor\": 4} | rope_type default, linear or",
         "rope_scaling | {\"type\": \"dynamic\", \"factor\": 4} | rope_type default, linear or",
+        "rope_scaling | {\"rope_type\": \"longrope\"} | rope_type default, linear or",
+        "rope_scaling | {\"type\": \"default\", \"mrope_section\": [2, 3, 3]} | the keys [factor, ",
+        "rope_scaling | {\"full_attention\": {\"rope_theta\": 10000}} | the keys [factor, ",
+        "rope_scaling | {\"type\": \"default\", \"partial_rotary_factor\": 0.5} | partial_rotary_factor 1",
         "bos_token_id | 256 | token ids from 0 to 255",
         "eos_token_id | [2, -1] | token ids from 0 to 255",
         "eos_token_id | \"2\" | token ids from 0 to 255",
@@ -179,6 +202,131 @@ class ModelConfigTest {
     assertThatThrownBy(this::config)
         .isInstanceOf(ModelFormatException.class)
         .hasMessageContaining(problem);
+  }
+
+  @Test
+  void shouldRefuseARopeThatIsSpelledInTwoWays() {
+    set("rope_parameters", "{\"rope_type\": \"linear\", \"factor\": 2}");
+    assertThatThrownBy(this::config)
+        .hasMessageContaining("rope_scaling is {")
+        .hasMessageEndingWith("supported: null where rope_parameters is given");
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void shouldReadBothSpellingsOfEveryFamilyAlike(final Path family) {
+    assertThat(ModelConfig.read(family.resolve("config-transformers4.json")))
+        .isEqualTo(ModelConfig.read(family.resolve("config.json")));
+  }
+
+  static List<Path> families() throws IOException {
+    try (Stream<Path> directories = Files.list(GOLDEN)) {
+      return directories
+          .filter(directory -> Files.exists(directory.resolve("config-transformers4.json")))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @Test
+  void shouldReadWhatAFamilyAdds() {
+    assertThat(read("llama-linear").architecture()).isEqualTo(new Llama(true, true));
+    assertThat(read("llama-linear").rope()).isEqualTo(new Rope.Linear(10_000, 2.5f));
+    assertThat(read("mistral-window").architecture())
+        .isEqualTo(new Mistral(List.of(OptionalInt.of(21), OptionalInt.of(21))));
+    assertThat(read("mistral-full").architecture())
+        .isEqualTo(new Mistral(List.of(OptionalInt.empty(), OptionalInt.empty())));
+    assertThat(read("qwen2-window").architecture())
+        .isEqualTo(new Qwen2(List.of(OptionalInt.empty(), OptionalInt.of(20))));
+    assertThat(read("qwen3-bias").architecture())
+        .isEqualTo(new Qwen3(true, List.of(OptionalInt.of(7), OptionalInt.empty())));
+    assertThat(read("falcon180b").architecture())
+        .isEqualTo(new Falcon(Falcon.Order.PARALLEL_TWO_NORMS, false));
+    assertThat(read("falcon7b").kvHeads()).isEqualTo(1);
+    assertThat(read("falcon7b").intermediateSize()).isEqualTo(128);
+    assertThat(read("falcon-sequential").kvHeads()).isEqualTo(4);
+  }
+
+  @Test
+  void shouldTakeWhatTransformersTakesForAbsentKeys() throws IOException {
+    given("falcon7b");
+    List.of(
+            "max_position_embeddings",
+            "alibi",
+            "bias",
+            "parallel_attn",
+            "multi_query",
+            "new_decoder_architecture",
+            "rope_parameters",
+            "tie_word_embeddings",
+            "ffn_hidden_size",
+            "num_kv_heads")
+        .forEach(json::remove);
+    assertThat(config())
+        .returns(2048, ModelConfig::maxPositions)
+        .returns(1, ModelConfig::kvHeads)
+        .returns(true, ModelConfig::tiedEmbeddings)
+        .returns(new Falcon(Falcon.Order.PARALLEL_ONE_NORM, false), ModelConfig::architecture);
+    given("qwen2-window");
+    List.of("layer_types", "sliding_window", "max_window_layers").forEach(json::remove);
+    json.put("num_hidden_layers", 30);
+    assertThat(((Qwen2) config().architecture()).windows())
+        .startsWith(OptionalInt.empty())
+        .endsWith(OptionalInt.empty(), OptionalInt.of(4096), OptionalInt.of(4096));
+    json.put("max_window_layers", 0);
+    assertThat(((Qwen2) config().architecture()).windows()).containsOnly(OptionalInt.of(4096));
+    json.put("use_sliding_window", false);
+    assertThat(((Qwen2) config().architecture()).windows()).containsOnly(OptionalInt.empty());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '\0',
+      value = {
+        "falcon7b | alibi | true | false",
+        "falcon7b | activation | \"gelu_new\" | gelu",
+        "falcon7b | activation | \"relu\" | gelu",
+        "falcon7b | num_ln_in_parallel_attn | 2 | 1 where new_decoder_architecture is false",
+        "falcon7b | sliding_window | 64 | null",
+        "falcon7b | head_dim | 16 | null",
+        "falcon7b | n_head | 5 | ",
+        "falcon7b | apply_residual_connection_post_layernorm | true | false",
+        "falcon180b | parallel_attn | false | true where new_decoder_architecture is true",
+        "falcon180b | num_ln_in_parallel_attn | 3 | an integer from 1 to 2",
+        "falcon180b | num_kv_heads | 3 | a divisor of num_attention_heads, which is 4",
+        "falcon180b | layer_norm_epsilon | null | a number from",
+        "falcon-sequential | num_kv_heads | 2 | 4, the number of heads, where multi_query is false",
+        "mistral | attention_bias | true | false",
+        "mistral | sliding_window | 0 | an integer from 1",
+        "mistral | layer_types | [\"full_attention\", \"full_attention\", \"full_attention\"] | sli",
+        "mistral | layer_types | [\"chunked_attention\"] | full_attention and sliding_attention",
+        "mistral-full | layer_types | [\"sliding_attention\", \"full_attention\"] | full_attention",
+        "qwen2 | attention_bias | false | true",
+        "qwen2 | layer_types | [\"sliding_attention\", \"full_attention\"] | full_attention alone",
+        "qwen2 | quantization_config | {\"bits\": 4} | null",
+        "qwen3 | head_dim | null | an integer from 1",
+        "qwen3 | num_experts | 128 | null",
+        "qwen3 | hidden_act | \"gelu\" | silu",
+      })
+  void shouldNameWhatIsNotSupportedInAFamily(
+      final String family, final String key, final String value, final String supported)
+      throws IOException {
+    given(family);
+    set(key, value);
+    assertThatThrownBy(this::config)
+        .isInstanceOf(ModelFormatException.class)
+        .hasMessageContaining("config.json: ")
+        .hasMessageContaining(key.equals("n_head") ? "num_attention_heads is 4" : key + " is ")
+        .hasMessageContaining("; supported: " + (supported == null ? "" : supported));
+  }
+
+  private static ModelConfig read(final String family) {
+    return ModelConfig.read(GOLDEN.resolve(family).resolve("config.json"));
+  }
+
+  private void given(final String family) throws IOException {
+    json = (ObjectNode) MAPPER.readTree(GOLDEN.resolve(family).resolve("config.json").toFile());
   }
 
   @Test

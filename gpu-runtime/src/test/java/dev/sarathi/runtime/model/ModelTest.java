@@ -1,15 +1,21 @@
 package dev.sarathi.runtime.model;
 
+import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ModelTest {
   @TempDir private Path directory;
@@ -67,6 +73,44 @@ class ModelTest {
     assertThatThrownBy(() -> Model.open(directory))
         .isInstanceOf(ModelFormatException.class)
         .hasMessageContaining("has shape [898, 128]; config.json makes it [900, 128]");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "llama-linear, num_hidden_layers, 3, no tensor model.layers.2.input_layernorm.weight",
+    "llama2, attention_bias, true, no tensor model.layers.0.self_attn.q_proj.bias",
+    "llama2, mlp_bias, true, no tensor model.layers.0.mlp.gate_proj.bias",
+    "llama3, tie_word_embeddings, false, no tensor lm_head.weight",
+    "mistral, num_key_value_heads, 4, 'self_attn.k_proj.weight has shape [32, 64]'",
+    "mistral-window, head_dim, 16, 'q_proj.weight has shape [48, 32]; config.json makes it [64, 32]'",
+    "qwen2, intermediate_size, 64, 'gate_proj.weight has shape [48, 32]'",
+    "qwen3, attention_bias, true, no tensor model.layers.0.self_attn.q_proj.bias",
+    "qwen3, head_dim, 8, 'q_proj.weight has shape [64, 32]'",
+    "falcon7b, bias, true, no tensor transformer.h.0.self_attention.query_key_value.bias",
+    "falcon7b, parallel_attn, false, no tensor transformer.h.0.post_attention_layernorm.weight",
+    "falcon7b, multi_query, false, query_key_value.weight has shape",
+    "falcon180b, num_ln_in_parallel_attn, 1, no tensor transformer.h.0.input_layernorm.weight",
+    "falcon180b, num_kv_heads, 4, query_key_value.weight has shape",
+    "falcon40b-one-norm, num_ln_in_parallel_attn, 2, no tensor transformer.h.0.ln_mlp.weight",
+  })
+  void shouldNameTheWeightThatAFamilyLacks(
+      final String family, final String key, final String value, final String problem)
+      throws IOException {
+    final Path golden = Path.of("src/test/resources/golden", family);
+    final ObjectMapper mapper = new ObjectMapper();
+    final ObjectNode config = (ObjectNode) mapper.readTree(golden.resolve("config.json").toFile());
+    config.set(key, mapper.readTree(value));
+    Files.delete(directory.resolve("model.safetensors"));
+    try (Stream<Path> files = Files.list(golden)) {
+      for (final Path file : files.toList()) {
+        Files.copy(file, directory.resolve(file.getFileName()), REPLACE_EXISTING);
+      }
+    }
+    mapper.writeValue(directory.resolve("config.json").toFile(), config);
+    assertThatThrownBy(() -> Model.open(directory))
+        .isInstanceOf(ModelFormatException.class)
+        .hasMessageStartingWith(directory + ": ")
+        .hasMessageContaining(problem);
   }
 
   private String fingerprint() {

@@ -53,7 +53,7 @@ class CpuExecutorTest {
 
               // then
               assertThat(running.generated()).isEqualTo(golden.greedy());
-              assertThat(distance(running.logits.getFirst(), golden.logits())).isLessThan(2e-4);
+              assertThat(distance(running.logits.getFirst(), golden.logits())).isLessThan(2e-5);
               if (first.size() == i) {
                 first.add(running.logits);
               }
@@ -78,7 +78,9 @@ class CpuExecutorTest {
           final Generations generations = new Generations(executor, 1);
           alone.add(generations.add(golden.prompt(), 4).logits);
           generations.finish(1024);
-          assertThat(distance(alone.getLast().getFirst(), golden.logits())).isLessThan(0.06);
+          // the smallest models are drawn so wide that an error grows from layer to layer
+          assertThat(distance(alone.getLast().getFirst(), golden.logits()))
+              .isLessThan(model.config().hiddenSize() >= 64 ? 0.03 : 0.12);
         }
       }
       try (CpuExecutor executor = new CpuExecutor(model, 128, 37, 2, WeightFormat.INT8)) {

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 
 /** A prompt with what Hugging Face transformers makes of it. */
 @JsonIgnoreProperties(ignoreUnknown = true)
-record Golden(int[] prompt, float[] logits, int[] greedy) {
+public record Golden(int[] prompt, float[] logits, int[] greedy) {
 
   private static final Path FAMILIES = Path.of("src/test/resources/golden");
   static final Path LLAMA2 = FAMILIES.resolve("llama2");
@@ -24,7 +24,7 @@ record Golden(int[] prompt, float[] logits, int[] greedy) {
   private record Story(@JsonProperty("prompt_ids") int[] promptIds, int[] greedy) {}
 
   /** A small random model of every family and variant, in order of their names. */
-  static List<Path> families() {
+  public static List<Path> families() {
     try (Stream<Path> directories = Files.list(FAMILIES)) {
       return directories.sorted().toList();
     } catch (IOException e) {
@@ -32,7 +32,7 @@ record Golden(int[] prompt, float[] logits, int[] greedy) {
     }
   }
 
-  static List<Golden> read(final Path model) {
+  public static List<Golden> read(final Path model) {
     final JsonMapper mapper = JsonMapper.builder().build();
     try {
       if (model.equals(STORYTELLER)) {
