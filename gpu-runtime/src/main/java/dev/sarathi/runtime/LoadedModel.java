@@ -36,9 +36,9 @@ record LoadedModel(
   /** The KV cache holds so many sequences of full context, where nothing else is asked for. */
   private static final int DEFAULT_FULL_CONTEXTS = 16;
 
-  /**
-   * Rows computed at a time, at most: by then no larger batch is faster, and buffers grow large.
-   */
+  /** Rows computed at a time: fewer would be slower, more would not be faster. */
+  private static final int MIN_ROWS = 512;
+
   private static final int MAX_ROWS = 4096;
 
   static LoadedModel open(final EngineConfig config) {
@@ -56,7 +56,7 @@ record LoadedModel(
           new CpuExecutor(
               model,
               kvBlocks(config, context, CpuExecutor.kvBytesPerBlock(model.config())),
-              Math.clamp((long) config.tokenBudget() + config.maxSequences(), 1, MAX_ROWS),
+              Math.clamp((long) config.tokenBudget() + config.maxSequences(), MIN_ROWS, MAX_ROWS),
               threads,
               config.weights().equals("int8") ? WeightFormat.INT8 : WeightFormat.STORED);
       final LoadedModel loaded =

@@ -46,6 +46,7 @@ final class ConfigFile {
           "residual_multiplier",
           "attention_multiplier",
           "attention_chunk_size",
+          "dual_chunk_attention_config",
           "no_rope_layers",
           "no_rope_layer_interval",
           "clip_qkv",

@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -43,6 +44,14 @@ public record Weights(Tensor embedding, List<Layer> layers, Norm finalNorm, Tens
       if (feedForwardNorm.isEmpty() && !parallel) {
         throw new IllegalArgumentException("a sequential layer needs a feed-forward norm");
       }
+    }
+
+    /** All of them. */
+    public List<Projection> projections() {
+      final List<Projection> all = new ArrayList<>(queryKeyValue);
+      all.add(output);
+      all.addAll(feedForward.projections());
+      return all;
     }
   }
 

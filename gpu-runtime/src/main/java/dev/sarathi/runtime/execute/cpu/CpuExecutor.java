@@ -7,7 +7,6 @@ import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.model.ModelConfig;
 import dev.sarathi.runtime.model.Tensor;
 import dev.sarathi.runtime.model.Weights;
-import dev.sarathi.runtime.model.Weights.Projection;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
 import dev.sarathi.runtime.schedule.Slice;
@@ -20,8 +19,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
+import java.util.Set;
+import java.util.TreeSet;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -143,31 +142,22 @@ public final class CpuExecutor implements Executor {
   }
 
   private static String numericsId(final Weights weights, final WeightFormat format) {
-    final boolean quantised = format == WeightFormat.INT8;
-    final Stream<Tensor> projections =
+    final Set<String> types = new TreeSet<>();
+    types.add(typeName(weights.embedding()));
+    switch (format) {
+      case INT8 -> types.add("i8g" + PackedMatrix.QUANTISED_GROUP);
+      case STORED -> {
+        types.add(typeName(weights.head()));
         weights.layers().stream()
-            .flatMap(
-                layer ->
-                    Stream.of(
-                            layer.queryKeyValue(),
-                            List.of(layer.output()),
-                            layer.feedForward().projections())
-                        .flatMap(List::stream))
-            .map(Projection::weight);
-    final Stream<Tensor> stored =
-        Stream.concat(
-            Stream.of(weights.embedding(), weights.head()),
-            quantised ? Stream.empty() : projections);
-    final String types =
-        Stream.concat(
-                stored
-                    .filter(tensor -> !quantised || tensor == weights.embedding())
-                    .map(tensor -> tensor.dataType().name().toLowerCase(Locale.ROOT)),
-                quantised ? Stream.of("i8g" + PackedMatrix.QUANTISED_GROUP) : Stream.empty())
-            .distinct()
-            .sorted()
-            .collect(Collectors.joining("+"));
-    return "cpu-" + NUMERICS_VERSION + "/" + types + "/kv-f32";
+            .flatMap(layer -> layer.projections().stream())
+            .forEach(projection -> types.add(typeName(projection.weight())));
+      }
+    }
+    return "cpu-" + NUMERICS_VERSION + "/" + String.join("+", types) + "/kv-f32";
+  }
+
+  private static String typeName(final Tensor tensor) {
+    return tensor.dataType().name().toLowerCase(Locale.ROOT);
   }
 
   @Override
