@@ -6,9 +6,9 @@ public enum WeightFormat {
   STORED,
 
   /**
-   * Quantised when loaded: eight bits and a sign-symmetric scale for each output and group of
-   * {@link PackedMatrix#QUANTISED_GROUP} inputs. Embedding and norms stay as stored, and so does an
-   * output projection that is tied to the embedding.
+   * Quantised when loaded: eight bits, and a symmetric float scale for each output and group of 64
+   * inputs. Embedding and norms stay as stored, and so does an output projection that is tied to
+   * the embedding.
    */
   INT8
 }
