@@ -5,8 +5,10 @@ import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.cpu.CpuExecutor;
 import dev.sarathi.runtime.execute.cpu.WeightFormat;
 import dev.sarathi.runtime.model.Model;
+import dev.sarathi.runtime.text.ChatTemplate;
 import dev.sarathi.runtime.text.Tokenizer;
 import dev.sarathi.runtime.text.TokenizerException;
+import dev.sarathi.runtime.text.jinja.TemplateException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.util.Optional;
@@ -21,6 +23,7 @@ import org.slf4j.LoggerFactory;
  * @param vocabularySize valid token ids are below it
  * @param eosTokens the tokens by which the model ends a generation
  * @param tokenizer absent if the model's folder has none; then prompts are token ids
+ * @param chatTemplate absent if the model's folder has none; then no prompt is a conversation
  */
 record LoadedModel(
     String name,
@@ -29,6 +32,7 @@ record LoadedModel(
     int vocabularySize,
     Set<Integer> eosTokens,
     Optional<Tokenizer> tokenizer,
+    Optional<ChatTemplate> chatTemplate,
     Executor executor) {
   private static final Logger LOG = LoggerFactory.getLogger(LoadedModel.class);
   private static final int[] NO_TOKENS = {};
@@ -69,6 +73,7 @@ record LoadedModel(
               Files.exists(config.model().resolve("tokenizer.json"))
                   ? Optional.of(Tokenizer.open(config.model()))
                   : Optional.empty(),
+              ChatTemplate.open(config.model()),
               executor);
       LOG.info(
           "model {} loaded in {} ms: executor {} (asked for {}), context {}, {} KV tokens, fingerprint {}",
@@ -115,25 +120,46 @@ record LoadedModel(
   int[] encode(final Prompt prompt) {
     return switch (prompt) {
       case Prompt.Tokens tokens -> checked("token_ids", tokens.ids());
-      case Prompt.Text text -> checked("prompt", encode(text.text()));
+      case Prompt.Text text -> checked("prompt", encode("prompt", text.text(), true));
+      case Prompt.Chat chat -> checked("messages", encode("messages", rendered(chat), false));
     };
   }
 
-  private int[] encode(final String text) {
-    if (tokenizer.isEmpty()) {
+  private String rendered(final Prompt.Chat chat) {
+    if (chatTemplate.isEmpty()) {
       throw new InvalidRequestException(
-          "prompt", "is text, but model " + name + " has no tokenizer.json; send token ids");
+          "messages", "model " + name + " has no chat template; send prompt or token_ids");
+    }
+    if (chat.messages().isEmpty()) {
+      throw new InvalidRequestException("messages", "is empty");
     }
     try {
-      return text.isEmpty() ? NO_TOKENS : tokenizer.get().encode(text);
+      return chatTemplate
+          .get()
+          .render(
+              chat.messages().stream()
+                  .map(message -> new ChatTemplate.Message(message.role(), message.content()))
+                  .toList());
+    } catch (final TemplateException e) {
+      throw new InvalidRequestException("messages", e.getMessage());
+    }
+  }
+
+  private int[] encode(final String field, final String text, final boolean addSpecialTokens) {
+    if (tokenizer.isEmpty()) {
+      throw new InvalidRequestException(
+          field, "is text, but model " + name + " has no tokenizer.json; send token ids");
+    }
+    try {
+      return text.isEmpty() ? NO_TOKENS : tokenizer.get().encode(text, addSpecialTokens);
     } catch (final TokenizerException e) {
-      throw new InvalidRequestException("prompt", e.getMessage());
+      throw new InvalidRequestException(field, e.getMessage());
     }
   }
 
   private int[] checked(final String field, final int[] ids) {
     if (ids.length == 0) {
-      throw new InvalidRequestException("prompt", "is empty");
+      throw new InvalidRequestException(field.equals("messages") ? field : "prompt", "is empty");
     }
     check(field, ids);
     return ids.clone();

@@ -1,12 +1,20 @@
 package dev.sarathi.runtime;
 
 import java.util.Arrays;
+import java.util.List;
 
 /** What to continue. */
 public sealed interface Prompt {
 
   /** Text, to be encoded by the model's tokenizer with its special tokens. */
   record Text(String text) implements Prompt {}
+
+  /** A conversation, to be written down by the model's chat template; the model speaks next. */
+  record Chat(List<ChatMessage> messages) implements Prompt {
+    public Chat {
+      messages = List.copyOf(messages);
+    }
+  }
 
   /** Token ids, taken as they are. */
   record Tokens(int[] ids) implements Prompt {

@@ -42,7 +42,8 @@ final class ScriptedExecutor implements Executor {
 
   /** A model of a thousand tokens and a context of 256. */
   LoadedModel model() {
-    return new LoadedModel("scripted", "f", 256, 1_000, Set.of(EOS), Optional.empty(), this);
+    return new LoadedModel(
+        "scripted", "f", 256, 1_000, Set.of(EOS), Optional.empty(), Optional.empty(), this);
   }
 
   @Override

@@ -5,10 +5,6 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -36,7 +32,7 @@ final class TokenizerFile {
 
   private TokenizerFile(final Path path) {
     this.path = path;
-    this.json = load();
+    this.json = ModelText.read(path, MAX_BYTES);
     final Document document = parse();
     addVocabulary(document);
     refuseWhatPanics(document);
@@ -96,30 +92,13 @@ final class TokenizerFile {
   @JsonIgnoreProperties(ignoreUnknown = true)
   private record AddedToken(String content, JsonNode id, boolean special) {}
 
-  private String load() {
-    try {
-      final long bytes = Files.size(path);
-      if (bytes > MAX_BYTES) {
-        throw refusal("%,d bytes; at most %,d are read", bytes, MAX_BYTES);
-      }
-      return Files.readString(path);
-    } catch (NoSuchFileException e) {
-      throw refusal("no such file; a model directory in Hugging Face's layout holds one", e);
-    } catch (CharacterCodingException e) {
-      throw refusal("not UTF-8", e);
-    } catch (IOException e) {
-      throw refusal("cannot be read: " + e, e);
-    }
-  }
-
   private Document parse() {
     Document document;
     try {
       document = MAPPER.readValue(json, Document.class);
     } catch (JsonProcessingException e) {
-      final String place =
-          e.getLocation() == null ? "" : " (line %d)".formatted(e.getLocation().getLineNr());
-      throw refusal("not the JSON of a tokenizer" + place + ": " + e.getOriginalMessage(), e);
+      throw refusal(
+          "not the JSON of a tokenizer" + ModelText.line(e) + ": " + e.getOriginalMessage(), e);
     }
     if (document == null || document.model == null || document.model.vocab == null) {
       throw refusal("model.vocab is missing");

@@ -117,6 +117,9 @@ public record Requests<K, V>(
             switch (request.prompt()) {
               case Prompt.Text text -> text.text();
               case Prompt.Tokens tokens -> Arrays.stream(tokens.ids()).boxed().toList();
+              case Prompt.Chat chat ->
+                  throw new InvalidRequestException(
+                      "messages", "cannot be stored yet; send prompt or token_ids");
             })
         .setTemperature(sampling.temperature())
         .setTopK(sampling.topK())
