@@ -18,23 +18,36 @@ import java.util.stream.IntStream;
  */
 final class Fingerprint {
   private static final long CHUNK = 16L << 20;
+  private static final long MAX_TEXT = 256L << 20;
+
+  /** The last two hold the chat template, which decides what prompt a conversation becomes. */
+  private static final List<String> TEXTS =
+      List.of("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja");
 
   private Fingerprint() {}
 
   static String of(final Path directory, final Map<String, MemorySegment> weights) {
     final MessageDigest whole = sha256();
-    for (String name : List.of("config.json", "tokenizer.json")) {
+    for (String name : TEXTS) {
       final Path file = directory.resolve(name);
-      if (Files.exists(file)) {
-        try {
-          add(whole, name, MemorySegment.ofArray(Files.readAllBytes(file)));
-        } catch (IOException e) {
-          throw new ModelFormatException(file, "cannot be read: " + e, e);
-        }
+      if (RegularFile.isThere(file)) {
+        add(whole, name, read(file));
       }
     }
     weights.forEach((name, bytes) -> add(whole, name, bytes));
     return HexFormat.of().formatHex(whole.digest());
+  }
+
+  private static MemorySegment read(final Path file) {
+    final long size = RegularFile.size(file);
+    if (size > MAX_TEXT) {
+      throw new ModelFormatException(file, size + " bytes; supported: at most " + MAX_TEXT);
+    }
+    try {
+      return MemorySegment.ofArray(Files.readAllBytes(file));
+    } catch (IOException e) {
+      throw new ModelFormatException(file, "cannot be read: " + e, e);
+    }
   }
 
   private static void add(final MessageDigest whole, final String name, final MemorySegment bytes) {

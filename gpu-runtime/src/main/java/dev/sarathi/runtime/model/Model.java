@@ -57,7 +57,7 @@ public final class Model implements AutoCloseable {
     return weights;
   }
 
-  /** SHA-256, in hex, over the configuration, the tokenizer and the weights. */
+  /** SHA-256, in hex, over the configuration, the tokenizer, the chat template and the weights. */
   public String fingerprint() {
     return fingerprint;
   }

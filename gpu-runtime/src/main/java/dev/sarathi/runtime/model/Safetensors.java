@@ -8,8 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,9 +32,6 @@ final class Safetensors implements AutoCloseable {
   private static final String INDEX = "model.safetensors.index.json";
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
-  /** The limit that the format's own implementation sets. */
-  private static final long MAX_HEADER = 100_000_000;
 
   private final Path directory;
   private final Arena arena = Arena.ofShared();
@@ -93,12 +88,12 @@ final class Safetensors implements AutoCloseable {
   }
 
   private void load() {
-    if (Files.exists(directory.resolve(SINGLE))) {
+    if (RegularFile.isThere(directory.resolve(SINGLE))) {
       map(SINGLE);
       return;
     }
     final Path index = directory.resolve(INDEX);
-    if (!Files.exists(index)) {
+    if (!RegularFile.isThere(index)) {
       throw new ModelFormatException(directory, "neither " + SINGLE + " nor " + INDEX);
     }
     final JsonNode weightMap = Json.read(index).path("weight_map");
@@ -129,11 +124,10 @@ final class Safetensors implements AutoCloseable {
 
   private void map(final String name) {
     final Path file = directory.resolve(name);
+    final long size = RegularFile.size(file);
     MemorySegment bytes;
     try (FileChannel channel = FileChannel.open(file)) {
-      bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-    } catch (NoSuchFileException e) {
-      throw new ModelFormatException(file, "no such file", e);
+      bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
     } catch (IOException e) {
       throw new ModelFormatException(file, "cannot be mapped: " + e, e);
     }
@@ -143,13 +137,13 @@ final class Safetensors implements AutoCloseable {
           file, bytes.byteSize() + " bytes; the header's length alone takes 8");
     }
     final long length = bytes.get(LENGTH, 0);
-    if (length < 2 || length > MAX_HEADER || length > bytes.byteSize() - 8) {
+    if (length < 2 || length > Json.MAX_BYTES || length > bytes.byteSize() - 8) {
       throw new ModelFormatException(
           file,
           "header length at offset 0 is "
               + Long.toUnsignedString(length)
               + "; supported: 2 to "
-              + Math.min(MAX_HEADER, bytes.byteSize() - 8));
+              + Math.min(Json.MAX_BYTES, bytes.byteSize() - 8));
     }
     final ObjectNode header =
         Json.parse(file, bytes.asSlice(8, length).toArray(ValueLayout.JAVA_BYTE));

@@ -23,6 +23,8 @@ final class TokenizerFile {
   private static final long MAX_BYTES = 256L << 20;
   // Many times the largest vocabulary in use; a bit set over it takes 2 MB.
   private static final int MAX_ID = (1 << 24) - 1;
+  // Compiling recurses with the nesting, which the length bounds.
+  private static final int MAX_REGEX = 1_000;
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   private final Path path;
@@ -160,6 +162,11 @@ final class TokenizerFile {
         }
       }
       case "Replace" -> {
+        if (regex.length() > MAX_REGEX) {
+          throw refusal(
+              "normalizer Replace has a pattern of %,d characters; at most %,d are supported",
+              regex.length(), MAX_REGEX);
+        }
         if (matchesEmptyText(regex)) {
           throw refusal(
               "normalizer Replace has the pattern \"%s\", which matches an empty text", regex);

@@ -8,9 +8,11 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,6 +22,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SafetensorsTest {
+  private static final String HEADER =
+      "{\"a\": {\"dtype\": \"F32\", \"shape\": [2], \"data_offsets\": [0, 8]}}";
+
   @TempDir private Path directory;
   private Path file;
 
@@ -183,9 +188,106 @@ class SafetensorsTest {
     final byte[] good =
         Files.readAllBytes(Path.of("src/test/resources/golden/llama3/model.safetensors"));
     for (int size : new int[] {4, 8, 100, 2991, 2992, 3000, good.length - 1}) {
-      Files.write(file, java.util.Arrays.copyOf(good, size));
+      Files.write(file, Arrays.copyOf(good, size));
       assertRefused("model.safetensors");
     }
+  }
+
+  @Test
+  void shouldRefuseASmallFileCutAnywhere() throws IOException {
+    // given
+    write(
+        file,
+        """
+        {"a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
+         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [8, 14]},
+         "c": {"dtype": "F16", "shape": [0], "data_offsets": [14, 14]}}""",
+        new byte[14]);
+    final byte[] whole = Files.readAllBytes(file);
+
+    // then
+    for (int size = 0; size < whole.length; size++) {
+      Files.write(file, Arrays.copyOf(whole, size));
+      assertRefused("model.safetensors: ");
+    }
+    Files.write(file, Arrays.copyOf(whole, whole.length + 1));
+    assertRefused("the last tensor ends at offset 14 of 15 bytes of data");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"UTF-16LE", "UTF-16BE", "UTF-32"})
+  void shouldRefuseAHeaderInAnotherEncoding(final String encoding) throws IOException {
+    write(file, HEADER.getBytes(Charset.forName(encoding)), new byte[8]);
+    assertRefused("model.safetensors: not valid JSON");
+  }
+
+  @Test
+  void shouldRefuseAHeaderThatIsNotUtf8() throws IOException {
+    final byte[] header = HEADER.getBytes(StandardCharsets.UTF_8);
+    header[2] = (byte) 0xFF;
+    write(file, header, new byte[8]);
+    assertRefused("byte 2 of it is not UTF-8");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"[", "{\"a\":"})
+  void shouldRefuseDeepNesting(final String open) throws IOException {
+    write(file, "{\"a\": " + open.repeat(100_000), new byte[0]);
+    assertRefused("nesting depth");
+    Files.delete(file);
+    index(open.repeat(100_000));
+    assertRefused("nesting depth");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN", "Infinity", "1e999999999", "-1e-999999999"})
+  void shouldRefuseNumbersThatAreNone(final String number) throws IOException {
+    write(file, HEADER.replace("[2]", "[" + number + "]"), new byte[8]);
+    assertRefused("model.safetensors: ");
+    write(file, HEADER.replace("8]", number + "]"), new byte[8]);
+    assertRefused("model.safetensors: ");
+  }
+
+  @Test
+  void shouldRefuseANumberOfManyDigits() throws IOException {
+    write(file, HEADER.replace("[2]", "[" + "9".repeat(100_000) + "]"), new byte[8]);
+    assertRefused("Number value length (100000) exceeds the maximum");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "model.safetensors, /dev/zero, not a regular file",
+    "model.safetensors, /, not a regular file",
+    "model.safetensors, model.safetensors, cannot be read",
+    "model.safetensors, nowhere, no such file",
+    "model.safetensors.index.json, /dev/zero, not a regular file",
+    "model.safetensors.index.json, /, not a regular file",
+    "model.safetensors.index.json, model.safetensors.index.json, cannot be read",
+  })
+  void shouldRefuseWhatIsNoFile(final String name, final String target, final String problem)
+      throws IOException {
+    Files.createSymbolicLink(directory.resolve(name), Path.of(target));
+    assertRefused(name + ": " + problem);
+  }
+
+  @Test
+  void shouldTakeAShardByALink() throws IOException {
+    // As Hugging Face's cache lays models out.
+    final Path blobs = Files.createDirectory(directory.resolve("blobs"));
+    shard("blobs/one.safetensors", "a");
+    Files.createSymbolicLink(file, blobs.resolve("one.safetensors"));
+    try (Safetensors tensors = Safetensors.open(directory)) {
+      assertThat(tensors.tensors()).containsOnlyKeys("a");
+    }
+  }
+
+  @Test
+  void shouldRefuseAHugeIndexBeforeReadingIt() throws IOException {
+    try (RandomAccessFile sparse =
+        new RandomAccessFile(directory.resolve("model.safetensors.index.json").toFile(), "rw")) {
+      sparse.setLength(1L << 33);
+    }
+    assertRefused("8589934592 bytes; a JSON file of a model has at most 33554432");
   }
 
   @Test
@@ -260,7 +362,10 @@ class SafetensorsTest {
   }
 
   private static void write(Path file, String header, byte[] data) throws IOException {
-    final byte[] json = header.getBytes(StandardCharsets.UTF_8);
+    write(file, header.getBytes(StandardCharsets.UTF_8), data);
+  }
+
+  private static void write(Path file, byte[] json, byte[] data) throws IOException {
     final ByteBuffer bytes =
         ByteBuffer.allocate(8 + json.length + data.length).order(ByteOrder.LITTLE_ENDIAN);
     Files.write(file, bytes.putLong(json.length).put(json).put(data).array());

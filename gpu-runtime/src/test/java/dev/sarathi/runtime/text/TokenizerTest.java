@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TokenizerTest {
   private static final Tokenizer TOKENIZER = Storyteller.TOKENIZER;
@@ -221,6 +222,45 @@ class TokenizerTest {
     assertThatExceptionOfType(TokenizerException.class)
         .isThrownBy(() -> Tokenizer.open(directory))
         .withMessageContaining("nesting depth");
+  }
+
+  @Test
+  void shouldRefuseAPatternThatTakesTheStackToCompile(@TempDir final Path directory)
+      throws IOException {
+    write(
+        directory,
+        storyteller()
+            .replace(
+                "\"normalizer\": null",
+                """
+                "normalizer": {"type": "Replace", "pattern": {"Regex": "%s"}, "content": ""}"""
+                    .formatted("(".repeat(100_000))));
+
+    assertThatExceptionOfType(TokenizerException.class)
+        .isThrownBy(() -> Tokenizer.open(directory))
+        .withMessageEndingWith("pattern of 100,000 characters; at most 1,000 are supported");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"/dev/zero", "/", "tokenizer.json"})
+  void shouldRefuseWhatIsNoFile(final String target, @TempDir final Path directory)
+      throws IOException {
+    Files.createSymbolicLink(directory.resolve("tokenizer.json"), Path.of(target));
+
+    assertThatExceptionOfType(TokenizerException.class)
+        .isThrownBy(() -> Tokenizer.open(directory))
+        .withMessageStartingWith(directory.resolve("tokenizer.json") + ": ");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN", "-Infinity", "1e99999999999", "99999999999999999999", "0.5"})
+  void shouldRefuseAnIdThatIsNoWholeNumber(final String id, @TempDir final Path directory)
+      throws IOException {
+    write(directory, "{\"model\": {\"vocab\": {\"a\": %s}}}".formatted(id));
+
+    assertThatExceptionOfType(TokenizerException.class)
+        .isThrownBy(() -> Tokenizer.open(directory))
+        .withMessageStartingWith(directory.resolve("tokenizer.json") + ": ");
   }
 
   @Test
