@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
       "  SARATHI_LOG_LEVEL    DEBUG, INFO (default), WARN or ERROR",
       "  SARATHI_STACKTRACE   1 does what --stacktrace does",
       "",
-      "sarathi test [--all] builds everything and runs the tests.",
+      "sarathi test [--all] builds everything and runs the tests; sarathi fuzz tries the parsers.",
     })
 public final class Sarathi implements Runnable {
   private static final int ENVIRONMENT = 3;

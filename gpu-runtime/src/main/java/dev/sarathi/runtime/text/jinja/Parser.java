@@ -500,6 +500,9 @@ final class Parser {
   private Expression test(final Expression value, final int line) {
     final boolean negated = skipWord("not");
     final String name = supported("test", expect(Kind.NAME), Tests.NAMES);
+    if (next().is(Kind.NAME, "is")) {
+      throw TemplateException.at(line, "tests in a row have no meaning; put 'and' between them");
+    }
     final Arguments arguments =
         startsArgument()
             ? new Arguments(List.of(postfix(nested(this::primary))), Map.of())
@@ -512,7 +515,7 @@ final class Parser {
   private boolean startsArgument() {
     return switch (next().kind()) {
       case STRING, INTEGER -> true;
-      case NAME -> !Set.of("else", "or", "and", "is").contains(next().text());
+      case NAME -> !Set.of("else", "or", "and").contains(next().text());
       case OPERATOR -> nextIsOneOf("[", "{");
       default -> false;
     };

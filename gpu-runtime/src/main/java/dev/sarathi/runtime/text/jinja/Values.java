@@ -297,10 +297,7 @@ final class Values {
 
   Object slice(final Object object, final Object start, final Object stop, final Object step) {
     if (!(object instanceof String) && !(object instanceof List)) {
-      if (object instanceof Undefined) {
-        throw wrong(object, "a slice");
-      }
-      return new Undefined(type(object) + " has no slices");
+      throw wrong(object, "a slice");
     }
     final List<Object> items = object instanceof String text ? characters(text) : items(object);
     final long by = step == None.NONE ? 1 : number(step, "a slice");

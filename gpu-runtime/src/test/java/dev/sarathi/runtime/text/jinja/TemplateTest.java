@@ -53,6 +53,7 @@ class TemplateTest {
         "{{ (a] }}                            ! ']' closes nothing",
         "{{ a $ b }}                          ! character '$' has no meaning",
         "{{ }}                                ! '}}' where a value is expected",
+        "{{ a is string is defined }}         ! tests in a row have no meaning",
         "{{ '\\N{DASH}' }}                    ! escape \\N is not supported",
         "{{ f(a=1, a=2) }}                    ! argument 'a' is there twice",
         "{% macro f(a, a) %}{% endmacro %}    ! parameter 'a' is there twice",
@@ -86,6 +87,7 @@ class TemplateTest {
         "{{ 999999999999999999 * 999 }}       ! overflow",
         "{{ 'a' * 9 }}                        ! a string cannot be used with *",
         "{{ '%s' % 9 }}                       ! a string cannot be used with %",
+        "{{ none[1:] }}                       ! none cannot be used with a slice",
         "{{ 'abc'[::0] }}                     ! a slice has the step 0",
         "{{ 'a'.split('') }}                  ! an empty part",
         "{% for a in 1 %}{% endfor %}         ! a number cannot be used with a loop",
@@ -163,18 +165,7 @@ class TemplateTest {
 
   /** Their trees are deep without a nesting in the source; on the smallest stack in use. */
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "+ 1 ",
-        "* 1 ",
-        "or 0 ",
-        "and 1 ",
-        ".a",
-        "[0]",
-        "| string ",
-        "if 1 ",
-        "is string "
-      })
+  @ValueSource(strings = {"+ 1 ", "* 1 ", "or 0 ", "and 1 ", ".a", "[0]", "| string ", "if 1 "})
   void shouldRefuseChainsWithoutEnd(final String link) throws InterruptedException {
     final Template template = Template.parse("{{ 1 " + link.repeat(50_000) + "}}");
     final Throwable[] thrown = new Throwable[1];
