@@ -18,12 +18,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Every parser of files from outside, on its corpus and then for a while on what coverage-guided
- * fuzzing makes of it. {@code ./sarathi fuzz} does it for longer.
+ * fuzzing makes of it: each start of the fuzzer takes ten seconds of a core, so that belongs to the
+ * second tier. {@code ./sarathi fuzz} does it for longer.
  *
  * <p>The fuzzer (Jazzer) runs in a JVM of its own, which its instrumentation, a crash or an
  * exhausted heap is confined to. What is found is kept under {@code target/fuzz}; an input that
@@ -73,6 +75,7 @@ class ParserFuzzTest {
     }
   }
 
+  @Tag("long")
   @ParameterizedTest
   @EnumSource(Target.class)
   void shouldBearWhatTheFuzzerFinds(final Target target) throws Exception {
