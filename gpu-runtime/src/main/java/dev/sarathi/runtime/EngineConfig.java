@@ -1,5 +1,7 @@
 package dev.sarathi.runtime;
 
+import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.Tenancy;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.OptionalInt;
@@ -13,7 +15,7 @@ import java.util.function.Consumer;
  * @param executor {@code auto}, {@code cpu} or {@code cuda}
  * @param weights {@code auto} for as stored, or {@code int8} to quantise the projections when they
  *     are loaded: about half of the memory that bfloat16 takes, at a small loss of quality
- * @param policy the scheduler's policy; {@code stall-free}
+ * @param policy the scheduler's policy, the name of a {@link Policy}
  * @param tokenBudget tokens of one iteration, prefill and decodes together; decodes are never cut
  * @param maxSequences how many generations may hold KV blocks at once
  * @param kvMemory bytes for the KV cache; when absent, what sixteen sequences of full context need,
@@ -22,6 +24,10 @@ import java.util.function.Consumer;
  *     model's own
  * @param threads CPU executor threads; when absent, one for each processor
  * @param bulkAging after this long a bulk request is served like an interactive one
+ * @param prefixCache whether the KV blocks of a prompt are kept for others that begin alike;
+ *     without, only the choices of one request share them
+ * @param tenancy how tenants share the engine
+ * @param maxWaiting how many generations may wait for their first KV blocks; more are refused
  * @param warmUp for at most so long, and only until the first request comes, the executor is warmed
  *     up; zero for not at all
  */
@@ -36,6 +42,9 @@ public record EngineConfig(
     OptionalInt maxContext,
     OptionalInt threads,
     Duration bulkAging,
+    boolean prefixCache,
+    Tenancy tenancy,
+    int maxWaiting,
     Duration warmUp) {
 
   /** The smallest token budget: below it a chunk would not fill one KV block. */
@@ -51,7 +60,7 @@ public record EngineConfig(
         executor,
         "auto, cpu or cuda");
     require(weights.equals("auto") || weights.equals("int8"), "weights", weights, "auto or int8");
-    require(policy.equals("stall-free"), "policy", policy, "stall-free");
+    Policy.named(policy);
     require(
         tokenBudget >= MIN_TOKEN_BUDGET,
         "token budget",
@@ -66,6 +75,7 @@ public record EngineConfig(
         "bulk aging",
         bulkAging,
         "zero to " + LONGEST_AGING);
+    require(maxWaiting >= 1, "max waiting", maxWaiting, "1 or more");
     require(!warmUp.isNegative(), "warm-up", warmUp, "zero or longer");
   }
 
@@ -82,6 +92,9 @@ public record EngineConfig(
         OptionalInt.empty(),
         OptionalInt.empty(),
         Duration.ofSeconds(30),
+        true,
+        Tenancy.EQUAL,
+        100_000,
         Duration.ofSeconds(3));
   }
 
@@ -121,6 +134,18 @@ public record EngineConfig(
     return changed(draft -> draft.bulkAging = value);
   }
 
+  public EngineConfig withPrefixCache(final boolean value) {
+    return changed(draft -> draft.prefixCache = value);
+  }
+
+  public EngineConfig withTenancy(final Tenancy value) {
+    return changed(draft -> draft.tenancy = value);
+  }
+
+  public EngineConfig withMaxWaiting(final int value) {
+    return changed(draft -> draft.maxWaiting = value);
+  }
+
   public EngineConfig withWarmUp(final Duration value) {
     return changed(draft -> draft.warmUp = value);
   }
@@ -143,6 +168,9 @@ public record EngineConfig(
     private OptionalInt maxContext;
     private OptionalInt threads;
     private Duration bulkAging;
+    private boolean prefixCache;
+    private Tenancy tenancy;
+    private int maxWaiting;
     private Duration warmUp;
 
     private Draft(final EngineConfig from) {
@@ -156,6 +184,9 @@ public record EngineConfig(
       maxContext = from.maxContext;
       threads = from.threads;
       bulkAging = from.bulkAging;
+      prefixCache = from.prefixCache;
+      tenancy = from.tenancy;
+      maxWaiting = from.maxWaiting;
       warmUp = from.warmUp;
     }
 
@@ -171,6 +202,9 @@ public record EngineConfig(
           maxContext,
           threads,
           bulkAging,
+          prefixCache,
+          tenancy,
+          maxWaiting,
           warmUp);
     }
   }

@@ -4,11 +4,11 @@ import dev.sarathi.runtime.cache.BlockPool;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.ExecutorFailedException;
 import dev.sarathi.runtime.schedule.Batch;
+import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.SamplingPlan;
 import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Sequence;
 import dev.sarathi.runtime.schedule.Slice;
-import dev.sarathi.runtime.schedule.StallFree;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -71,10 +71,17 @@ public final class GenerationEngine implements AutoCloseable {
     this.model = model;
     this.executor = model.executor();
     this.scheduler =
-        new StallFree(
-            new BlockPool(executor.limits().kvBlocks(), executor.limits().blockTokens()),
-            config.tokenBudget(),
-            config.maxSequences());
+        Policy.named(config.policy())
+            .scheduler(
+                new BlockPool(
+                    executor.limits().kvBlocks(),
+                    executor.limits().blockTokens(),
+                    config.prefixCache()),
+                new Policy.Settings(
+                    config.tokenBudget(),
+                    model.contextLength(),
+                    config.maxSequences(),
+                    config.tenancy()));
     this.thread = Thread.ofPlatform().name("sarathi-engine").daemon().unstarted(this::run);
     thread.start();
   }

@@ -1,19 +1,45 @@
 package dev.sarathi.runtime.cache;
 
 import java.util.Arrays;
+import java.util.OptionalLong;
 
 /**
- * The KV blocks of one sequence, in the order of its positions.
+ * The KV blocks of one sequence, in the order of its positions. The first ones may be shared with
+ * other sequences: those are full and computed, so nobody writes to them.
  *
- * <p>Threading: confined to the engine thread.
+ * <p>Threading: confined to the engine thread, but for the arrays that {@link #blocks} gave out.
  */
 public final class BlockTable {
   private final BlockPool pool;
+  private final OptionalLong root;
   private int[] blocks = new int[8];
   private int size;
+  private int published;
 
+  /** The table of a sequence that shares nothing, unless the pool lets all share with all. */
   public BlockTable(final BlockPool pool) {
+    this(pool, OptionalLong.empty());
+  }
+
+  /**
+   * @param group the sequences that find each other's blocks, where not all find all
+   */
+  public BlockTable(final BlockPool pool, final OptionalLong group) {
     this.pool = pool;
+    this.root = pool.root(group);
+  }
+
+  /** Begins with blocks that {@link BlockPool#find} has just found. */
+  public void share(final int[] found) {
+    if (size > 0) {
+      throw new IllegalStateException("a table with " + size + " blocks cannot begin with others");
+    }
+    if (root.isPresent()) {
+      pool.share(found);
+    }
+    blocks = Arrays.copyOf(found, Math.max(8, 2 * found.length));
+    size = found.length;
+    published = found.length;
   }
 
   /** How many further blocks positions 0 to {@code tokens} would take. */
@@ -40,11 +66,40 @@ public final class BlockTable {
     }
   }
 
-  /** Gives every block back. */
+  /**
+   * Makes the full blocks below position {@code computed} findable. Where another sequence has
+   * published the same, its block takes the place of this table's own, which holds the same bits.
+   *
+   * @param tokens the sequence's token ids, at least {@code computed} of them
+   */
+  public void publish(final int[] tokens, final int computed) {
+    if (root.isEmpty()) {
+      return;
+    }
+    boolean copied = false;
+    while ((published + 1) * pool.blockTokens() <= computed) {
+      final int parent = published == 0 ? -1 : blocks[published - 1];
+      final int from = published * pool.blockTokens();
+      final int block = pool.publish(root.getAsLong(), parent, blocks[published], tokens, from);
+      if (block != blocks[published]) {
+        if (!copied) {
+          // Batches in flight still read the array, and the block that was there.
+          blocks = blocks.clone();
+          copied = true;
+        }
+        blocks[published] = block;
+      }
+      published++;
+    }
+  }
+
+  /** Lets go of every block, the last first: a chain is evicted from its end. */
   public void release() {
     while (size > 0) {
       pool.release(blocks[--size]);
     }
+    published = 0;
+    blocks = new int[8];
   }
 
   /** How many blocks this table has. */
@@ -52,8 +107,11 @@ public final class BlockTable {
     return size;
   }
 
-  /** A copy of the block numbers, in order. */
+  /**
+   * The block numbers, in order, and perhaps some more elements. Not copied: the first {@link
+   * #size()} elements of this array never change, whatever becomes of the table.
+   */
   public int[] blocks() {
-    return Arrays.copyOf(blocks, size);
+    return blocks;
   }
 }

@@ -1,46 +1,88 @@
 package dev.sarathi.runtime.schedule;
 
 import dev.sarathi.runtime.cache.BlockPool;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.NavigableSet;
 import java.util.Optional;
-import java.util.TreeSet;
+import java.util.Set;
 
 /**
  * What every policy stands on: the waiting and running sequences in order of rank, their KV blocks,
- * and the batches in flight. A policy fills one batch at a time in {@link #plan}.
+ * and the batches in flight. A policy fills one batch at a time in {@link #plan}, from three moves:
+ * decodes, chunks of prefill, whole prompts.
  */
 abstract class IterationScheduler implements Scheduler {
-  private static final Comparator<Sequence> BY_RANK =
+  static final Comparator<Sequence> BY_RANK =
       Comparator.comparingLong(Sequence::rank).thenComparingLong(Sequence::id);
 
   private final BlockPool pool;
   private final int maxSequences;
+  private final Reservation reservation;
   private final int watermark;
   private final Map<Long, Sequence> sequences = new HashMap<>();
-  private final NavigableSet<Sequence> waiting = new TreeSet<>(BY_RANK);
-  private final NavigableSet<Sequence> running = new TreeSet<>(BY_RANK);
-  private final Map<Long, Map<Long, InFlight>> inFlight = new HashMap<>();
+  private final WaitingLine waiting;
+  private final List<Sequence> running = new ArrayList<>();
+  private final Deque<InFlight> inFlight = new ArrayDeque<>();
+  private final List<Long> preempted = new ArrayList<>();
+  private boolean preemptedTold;
+  private long now;
+  private int promised;
   private long nextBatch;
   private long preemptions;
 
-  /** A slice of a batch in flight, and which incarnation of its sequence it was cut from. */
-  private record InFlight(Sequence sequence, int incarnation) {}
+  /** The KV blocks that a sequence is sure of when it is admitted. */
+  enum Reservation {
+    /** Those of what is known, which it takes as it is computed; decodes take theirs one by one. */
+    KNOWN,
+    /** Those of the longest it may become, taken at once; it is never preempted. */
+    MAXIMUM
+  }
+
+  /** A batch in flight: its sequences, which incarnation of each, and how far it takes them. */
+  private record InFlight(long batch, Sequence[] members, int[] incarnations, int[] ends) {
+
+    /** The index of a member; executors answer in the batch's order, so it is near {@code from}. */
+    private int find(final long sequence, final int from) {
+      for (int i = 0; i < members.length; i++) {
+        final int index = (from + i) % members.length;
+        if (members[index].id() == sequence) {
+          return index;
+        }
+      }
+      throw new IllegalStateException("batch " + batch + " has no sequence " + sequence);
+    }
+
+    /** Whether the member was neither removed nor preempted in the meantime. */
+    private boolean counts(final int index) {
+      return members[index].incarnation() == incarnations[index];
+    }
+  }
+
+  /** A sequence that may be admitted now, and the blocks of its cached beginning. */
+  private record Candidate(Sequence sequence, int[] cached) {}
 
   /**
    * @param maxSequences how many sequences may hold KV blocks at once
    */
-  IterationScheduler(final BlockPool pool, final int maxSequences) {
+  IterationScheduler(
+      final BlockPool pool,
+      final int maxSequences,
+      final Tenancy tenancy,
+      final Reservation reservation) {
     this.pool = pool;
     this.maxSequences = maxSequences;
+    this.waiting = new WaitingLine(tenancy);
+    this.reservation = reservation;
     // One block in a hundred stays free at admission, as in vLLM and Sarathi-Serve, so that running
     // decodes can grow for a while before anything is preempted.
-    this.watermark = pool.size() / 100;
+    this.watermark = reservation == Reservation.MAXIMUM ? 0 : pool.size() / 100;
   }
 
   /** Fills the next batch; leaving it empty means that nothing can be computed now. */
@@ -58,38 +100,58 @@ abstract class IterationScheduler implements Scheduler {
   public final void remove(final long id) {
     final Sequence sequence = sequences.remove(id);
     if (sequence != null && !waiting.remove(sequence)) {
-      running.remove(sequence);
-      sequence.evict();
+      evict(sequence);
+      waiting.left(sequence);
     }
   }
 
   @Override
-  public final Optional<Batch> next(final long now) {
+  public final Optional<Batch> next(final long time) {
+    now = time;
+    if (preemptedTold) {
+      preempted.clear();
+      preemptedTold = false;
+    }
     final BatchUnderConstruction batch = new BatchUnderConstruction();
     plan(batch);
-    if (batch.counts.isEmpty()) {
+    if (batch.isEmpty()) {
       return Optional.empty();
     }
-    final Map<Long, InFlight> members = new HashMap<>();
-    for (final Sequence sequence : batch.counts.keySet()) {
-      members.put(sequence.id(), new InFlight(sequence, sequence.incarnation()));
-    }
-    inFlight.put(nextBatch, members);
-    return Optional.of(batch.build(nextBatch++));
+    preemptedTold = true;
+    final Batch built = batch.build(nextBatch++);
+    inFlight.add(batch.inFlight(built.id()));
+    return Optional.of(built);
   }
 
   @Override
   public final List<StepResult.Sampled> completed(final StepResult result) {
-    final Map<Long, InFlight> members = inFlight.remove(result.batch());
+    final InFlight batch = inFlight.remove();
+    if (batch.batch != result.batch()) {
+      throw new IllegalStateException(
+          "batch " + result.batch() + " is completed before batch " + batch.batch);
+    }
+    publish(batch, result.failures());
     final List<StepResult.Sampled> valid = new ArrayList<>(result.sampled().size());
+    int member = -1;
     for (final StepResult.Sampled sampled : result.sampled()) {
-      final InFlight member = members.get(sampled.sequence());
-      if (member.incarnation == member.sequence.incarnation()) {
-        member.sequence.append(sampled.token());
+      member = batch.find(sampled.sequence(), member + 1);
+      if (batch.counts(member)) {
+        batch.members[member].append(sampled.token());
+        waiting.served(batch.members[member], 1);
         valid.add(sampled);
       }
     }
     return valid;
+  }
+
+  private static void publish(final InFlight batch, final List<StepResult.Failure> failures) {
+    final Set<Long> failed = new HashSet<>();
+    failures.forEach(failure -> failed.add(failure.sequence()));
+    for (int i = 0; i < batch.members.length; i++) {
+      if (batch.counts(i) && !failed.contains(batch.members[i].id())) {
+        batch.members[i].publish(batch.ends[i]);
+      }
+    }
   }
 
   @Override
@@ -97,41 +159,136 @@ abstract class IterationScheduler implements Scheduler {
     return new Load(waiting.size(), running.size(), preemptions, pool.free());
   }
 
-  /** The sequences that hold KV blocks, oldest first; a copy, since planning may preempt. */
-  final List<Sequence> running() {
-    return List.copyOf(running);
+  @Override
+  public final BlockPool.Load blocks() {
+    return pool.load();
   }
 
-  final boolean isRunning(final Sequence sequence) {
-    return running.contains(sequence);
+  @Override
+  public final List<Long> preempted() {
+    return List.copyOf(preempted);
+  }
+
+  /** The sequences that hold KV blocks, oldest first. */
+  final List<Sequence> running() {
+    return Collections.unmodifiableList(running);
+  }
+
+  /** Blocks that admitted prefills have not taken yet; nobody is admitted to these. */
+  final int promised() {
+    return promised;
   }
 
   /**
-   * Admits the first waiting sequence that is not held, if its whole prefill fits beside what the
-   * admitted prefills still need and the watermark. Nobody overtakes a sequence that does not fit.
+   * Adds every decode that is ready. One without a block takes the youngest sequence's; the
+   * youngest itself loses its own.
    */
-  final Optional<Sequence> admit() {
-    final Optional<Sequence> next = waiting.stream().filter(s -> !s.isHeld()).findFirst();
-    if (next.isEmpty() || running.size() >= maxSequences) {
-      return Optional.empty();
-    }
-    final Sequence first = next.get();
-    int promised = 0;
-    for (final Sequence sequence : running) {
-      if (sequence.isPrefill()) {
-        promised += sequence.blocks().missing(sequence.scheduled() + sequence.prefillRemaining());
+  final void addDecodes(final BatchUnderConstruction batch) {
+    // By index, since a preemption takes the last: this one, or one still to come.
+    for (int i = 0; i < running.size(); i++) {
+      final Sequence sequence = running.get(i);
+      if (sequence.isReadyToDecode() && growForDecode(sequence, batch)) {
+        batch.add(sequence, 1);
       }
     }
-    final int needed = pool.blocksFor(first.length());
-    // Alone, a sequence is always admitted: the engine refuses those that the whole pool cannot
-    // hold.
-    if (!running.isEmpty() && pool.free() - promised - needed < watermark) {
+  }
+
+  /** Spends a budget on chunks of prefill: of those that have begun, then of waiting ones. */
+  final void addChunks(final BatchUnderConstruction batch, final TokenBudget budget) {
+    for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
+      final Sequence sequence = running.get(i);
+      if (sequence.isReadyToPrefill()) {
+        addChunk(sequence, budget, batch);
+      }
+    }
+    while (budget.remaining() > 0) {
+      final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
+      if (admitted.isEmpty()) {
+        break;
+      }
+      addChunk(admitted.get(), budget, batch);
+    }
+  }
+
+  private void addChunk(
+      final Sequence sequence, final TokenBudget budget, final BatchUnderConstruction batch) {
+    final int count =
+        growForPrefill(sequence, Math.min(sequence.prefillRemaining(), budget.remaining()), batch);
+    if (count > 0) {
+      batch.add(sequence, count);
+      budget.spend(count);
+    }
+  }
+
+  /**
+   * Admits waiting sequences and adds their whole prefill, as long as the budget holds the next.
+   */
+  final void addWholePrompts(final BatchUnderConstruction batch, final TokenBudget budget) {
+    while (true) {
+      final Optional<Sequence> admitted = admit(budget.remaining());
+      if (admitted.isEmpty()) {
+        return;
+      }
+      addChunk(admitted.get(), budget, batch);
+    }
+  }
+
+  /**
+   * Admits the next waiting sequence, if it has no more than {@code limit} tokens to compute and if
+   * its blocks fit beside what the admitted prefills still need and the watermark. Nobody overtakes
+   * one that does not fit.
+   */
+  private Optional<Sequence> admit(final int limit) {
+    if (running.size() >= maxSequences) {
       return Optional.empty();
     }
-    waiting.remove(first);
-    running.add(first);
-    first.admit(pool);
-    return Optional.of(first);
+    return waiting
+        .first(now)
+        .map(this::withCachedPrefix)
+        .filter(c -> c.sequence.length() - c.cached.length * pool.blockTokens() <= limit)
+        .filter(this::fits)
+        .map(this::admit);
+  }
+
+  private Candidate withCachedPrefix(final Sequence sequence) {
+    return new Candidate(sequence, sequence.cachedPrefix(pool));
+  }
+
+  private boolean fits(final Candidate candidate) {
+    int needed = pool.blocksFor(reserved(candidate.sequence));
+    for (final int block : candidate.cached) {
+      if (pool.references(block) > 0) {
+        needed--;
+      }
+    }
+    // Alone, a sequence is always admitted: the engine refuses those that the whole pool cannot
+    // hold.
+    return running.isEmpty() || pool.free() - promised - needed >= watermark;
+  }
+
+  private int reserved(final Sequence sequence) {
+    return reservation == Reservation.MAXIMUM ? sequence.maxLength() : sequence.length();
+  }
+
+  private Sequence admit(final Candidate candidate) {
+    final Sequence sequence = candidate.sequence;
+    waiting.admitted(sequence);
+    running.add(-1 - Collections.binarySearch(running, sequence, BY_RANK), sequence);
+    final boolean first = !sequence.wasAdmitted();
+    sequence.admit(pool, candidate.cached);
+    if (first) {
+      waiting.served(sequence, sequence.prefillRemaining());
+    }
+    if (reservation == Reservation.MAXIMUM) {
+      sequence.blocks().grow(sequence.maxLength());
+    }
+    promised += outstanding(sequence);
+    return sequence;
+  }
+
+  /** The blocks that a sequence still needs for its prefill. */
+  private static int outstanding(final Sequence sequence) {
+    return sequence.blocks().missing(sequence.prefillEnd());
   }
 
   /**
@@ -141,9 +298,9 @@ abstract class IterationScheduler implements Scheduler {
    * @return false if the sequence is itself the youngest: it loses its own, once its tokens in
    *     flight have come
    */
-  final boolean growForDecode(final Sequence sequence, final BatchUnderConstruction batch) {
+  private boolean growForDecode(final Sequence sequence, final BatchUnderConstruction batch) {
     while (sequence.blocks().missing(sequence.scheduled() + 1) > pool.free()) {
-      final Sequence victim = running.last();
+      final Sequence victim = running.getLast();
       if (victim == sequence && sequence.hasTokensInFlight()) {
         // Preempted now, it would lose them, fit again without them, and so on without end.
         return false;
@@ -163,14 +320,16 @@ abstract class IterationScheduler implements Scheduler {
    *
    * @return how many positions have blocks, possibly 0
    */
-  final int growForPrefill(
+  private int growForPrefill(
       final Sequence sequence, final int wanted, final BatchUnderConstruction batch) {
     int count = reachable(sequence, wanted);
-    while (count == 0 && running.last() != sequence) {
-      preempt(running.last(), batch);
+    while (count == 0 && running.getLast() != sequence) {
+      preempt(running.getLast(), batch);
       count = reachable(sequence, wanted);
     }
+    promised -= outstanding(sequence);
     sequence.blocks().grow(sequence.scheduled() + count);
+    promised += outstanding(sequence);
     return count;
   }
 
@@ -182,31 +341,63 @@ abstract class IterationScheduler implements Scheduler {
    * By recompute: the blocks go, the generated tokens and their count stay (vLLM's bug avoided).
    */
   private void preempt(final Sequence victim, final BatchUnderConstruction batch) {
-    running.remove(victim);
     // A prefill may take the blocks of a younger decode that this batch already holds.
-    batch.counts.remove(victim);
-    victim.evict();
-    waiting.add(victim);
+    batch.remove(victim);
+    evict(victim);
+    waiting.preempted(victim);
+    preempted.add(victim.id());
     preemptions++;
+  }
+
+  private void evict(final Sequence sequence) {
+    running.remove(Collections.binarySearch(running, sequence, BY_RANK));
+    promised -= outstanding(sequence);
+    sequence.evict();
   }
 
   /** The batch that a policy is filling: which sequences, and how many positions of each. */
   static final class BatchUnderConstruction {
-    private final Map<Sequence, Integer> counts = new LinkedHashMap<>();
+    private final List<Sequence> members = new ArrayList<>();
+    private final List<Integer> counts = new ArrayList<>();
 
     /** Adds the next {@code count} positions of a sequence, whose blocks have been taken. */
-    void add(final Sequence sequence, final int count) {
-      counts.put(sequence, count);
+    private void add(final Sequence sequence, final int count) {
+      members.add(sequence);
+      counts.add(count);
+    }
+
+    private void remove(final Sequence sequence) {
+      final int index = members.indexOf(sequence);
+      if (index >= 0) {
+        members.remove(index);
+        counts.remove(index);
+      }
     }
 
     int size() {
-      return counts.size();
+      return members.size();
+    }
+
+    boolean isEmpty() {
+      return members.isEmpty();
     }
 
     private Batch build(final long id) {
-      final List<Slice> slices = new ArrayList<>(counts.size());
-      counts.forEach((sequence, count) -> slices.add(sequence.slice(count, id, slices.size())));
+      final List<Slice> slices = new ArrayList<>(members.size());
+      for (int row = 0; row < members.size(); row++) {
+        slices.add(members.get(row).slice(counts.get(row), id, row));
+      }
       return new Batch(id, slices);
+    }
+
+    private InFlight inFlight(final long id) {
+      final int[] incarnations = new int[members.size()];
+      final int[] ends = new int[members.size()];
+      for (int i = 0; i < members.size(); i++) {
+        incarnations[i] = members.get(i).incarnation();
+        ends[i] = members.get(i).scheduled();
+      }
+      return new InFlight(id, members.toArray(Sequence[]::new), incarnations, ends);
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.schedule;
 
+import dev.sarathi.runtime.cache.BlockPool;
 import java.util.List;
 import java.util.Optional;
 
@@ -36,11 +37,17 @@ public interface Scheduler {
   /** What it holds now. */
   Load load();
 
+  /** What its KV blocks are used for, and what the prefix cache has been good for. */
+  BlockPool.Load blocks();
+
+  /** The sequences preempted for the latest batch, or since it, in order. */
+  List<Long> preempted();
+
   /**
    * @param waiting sequences not admitted yet, or preempted
    * @param running sequences that hold KV blocks
    * @param preemptions how often a sequence lost its blocks, since the start
-   * @param freeBlocks KV blocks not taken
+   * @param freeBlocks KV blocks that can be taken, cached ones included
    */
   record Load(int waiting, int running, long preemptions, int freeBlocks) {}
 }

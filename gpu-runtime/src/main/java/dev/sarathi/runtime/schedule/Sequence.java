@@ -16,11 +16,15 @@ import java.util.Optional;
  * <p>Threading: confined to the engine thread.
  */
 public final class Sequence {
+  private static final int[] NO_BLOCKS = {};
+
   private final long id;
   private final long rank;
   private final int promptLength;
   private final int maxGenerated;
   private final SamplingPlan sampling;
+  private final String tenant;
+  private final Sharing sharing;
   private int[] tokens;
   private int known;
   private int scheduled;
@@ -29,7 +33,20 @@ public final class Sequence {
   private Input pendingInput = new Input.Known(new int[0]);
   private int incarnation;
   private boolean held;
+  private boolean admitted;
+  private int cachedTokens;
   private BlockTable blocks;
+
+  /** A sequence of no particular tenant, which takes what the prefix cache has. */
+  public Sequence(
+      final long id,
+      final long rank,
+      final int[] prompt,
+      final int[] generated,
+      final int maxGenerated,
+      final SamplingPlan sampling) {
+    this(id, rank, prompt, generated, maxGenerated, sampling, "", Sharing.DEFAULT);
+  }
 
   /**
    * @param id unique among the sequences of a scheduler
@@ -38,6 +55,8 @@ public final class Sequence {
    * @param generated tokens generated before, by an earlier run of the same generation
    * @param maxGenerated how many tokens to generate in all, those of {@code generated} included
    * @param sampling how to choose each token; its output index is ignored
+   * @param tenant on whose behalf; admission is fair among tenants
+   * @param sharing with whom it shares KV blocks
    */
   public Sequence(
       final long id,
@@ -45,7 +64,9 @@ public final class Sequence {
       final int[] prompt,
       final int[] generated,
       final int maxGenerated,
-      final SamplingPlan sampling) {
+      final SamplingPlan sampling,
+      final String tenant,
+      final Sharing sharing) {
     if (prompt.length == 0) {
       throw new IllegalArgumentException("sequence " + id + " has an empty prompt");
     }
@@ -59,6 +80,8 @@ public final class Sequence {
     this.promptLength = prompt.length;
     this.maxGenerated = maxGenerated;
     this.sampling = sampling;
+    this.tenant = tenant;
+    this.sharing = sharing;
     this.known = prompt.length + generated.length;
     this.tokens = Arrays.copyOf(prompt, known);
     System.arraycopy(generated, 0, tokens, prompt.length, generated.length);
@@ -70,6 +93,10 @@ public final class Sequence {
 
   long rank() {
     return rank;
+  }
+
+  String tenant() {
+    return tenant;
   }
 
   int incarnation() {
@@ -86,6 +113,24 @@ public final class Sequence {
     return known - promptLength;
   }
 
+  /** The most tokens it may have in the end. */
+  int maxLength() {
+    return promptLength + maxGenerated;
+  }
+
+  /** How many of its tokens were taken from the prefix cache when it was first admitted. */
+  public int cachedTokens() {
+    return cachedTokens;
+  }
+
+  /**
+   * Whether computing a position is prefill: its token was known when the sequence was last given
+   * KV blocks. All others are decodes.
+   */
+  public boolean isPrefill(final int position) {
+    return position < prefillEnd;
+  }
+
   /**
    * While held, a sequence is left out of batches and keeps its KV blocks: nobody takes its tokens.
    */
@@ -93,8 +138,8 @@ public final class Sequence {
     this.held = hold;
   }
 
-  boolean isPrefill() {
-    return scheduled < prefillEnd;
+  private boolean isPrefill() {
+    return isPrefill(scheduled);
   }
 
   /** Whether the next decode may be submitted now. */
@@ -117,14 +162,42 @@ public final class Sequence {
     return pending > 0;
   }
 
+  int prefillEnd() {
+    return prefillEnd;
+  }
+
   int prefillRemaining() {
     return prefillEnd - scheduled;
   }
 
-  void admit(final BlockPool pool) {
-    blocks = new BlockTable(pool);
-    scheduled = 0;
+  /** The blocks of its beginning that it could share now. */
+  int[] cachedPrefix(final BlockPool pool) {
+    return sharing.readsCache() ? pool.find(sharing.group(), tokens, known) : NO_BLOCKS;
+  }
+
+  boolean wasAdmitted() {
+    return admitted;
+  }
+
+  /**
+   * @param cached the blocks of its beginning, which need not be computed
+   */
+  void admit(final BlockPool pool, final int[] cached) {
+    blocks = new BlockTable(pool, sharing.group());
+    if (sharing.readsCache()) {
+      blocks.share(cached);
+    }
+    scheduled = cached.length * pool.blockTokens();
     prefillEnd = known;
+    if (!admitted) {
+      admitted = true;
+      cachedTokens = scheduled;
+    }
+  }
+
+  /** Lets others find the blocks of the positions below {@code computed}. */
+  void publish(final int computed) {
+    blocks.publish(tokens, computed);
   }
 
   /** Forgets what was computed, never what was generated. Results in flight no longer count. */

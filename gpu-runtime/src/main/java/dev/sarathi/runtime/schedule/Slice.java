@@ -10,8 +10,8 @@ import java.util.Optional;
  * @param start the absolute position of the first token
  * @param count how many positions, at least 1
  * @param input the ids at these positions
- * @param blocks the KV blocks of positions 0 to {@code start + count}, in order; not modified after
- *     construction
+ * @param blocks the KV blocks of positions 0 to {@code start + count}, in order; the array may be
+ *     longer, and what lies beyond these blocks may change
  * @param sampling present when a token is to be sampled from the logits of the last position
  */
 public record Slice(

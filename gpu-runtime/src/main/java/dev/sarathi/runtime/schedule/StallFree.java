@@ -1,7 +1,6 @@
 package dev.sarathi.runtime.schedule;
 
 import dev.sarathi.runtime.cache.BlockPool;
-import java.util.Optional;
 
 /**
  * Sarathi-Serve's policy (OSDI'24, algorithm 3): every running decode is in every batch, and
@@ -11,49 +10,22 @@ import java.util.Optional;
  * <p>Two differences from the paper's code: blocks are taken chunk by chunk rather than for the
  * whole prompt at admission, and the budget left for prefill never falls below zero.
  */
-public final class StallFree extends IterationScheduler {
+final class StallFree extends IterationScheduler {
   private final int tokenBudget;
 
   /**
-   * @param pool the executor's KV blocks, at least enough for one sequence of full length
    * @param tokenBudget tokens of one iteration, decodes and prefill together; decodes are not cut
    *     by it
-   * @param maxSequences how many sequences may hold KV blocks at once
    */
-  public StallFree(final BlockPool pool, final int tokenBudget, final int maxSequences) {
-    super(pool, maxSequences);
+  StallFree(
+      final BlockPool pool, final int tokenBudget, final int maxSequences, final Tenancy tenancy) {
+    super(pool, maxSequences, tenancy, Reservation.KNOWN);
     this.tokenBudget = tokenBudget;
   }
 
   @Override
   void plan(final BatchUnderConstruction batch) {
-    for (final Sequence sequence : running()) {
-      if (isRunning(sequence) && sequence.isReadyToDecode() && growForDecode(sequence, batch)) {
-        batch.add(sequence, 1);
-      }
-    }
-    final TokenBudget budget = new TokenBudget(tokenBudget, batch.size());
-    for (final Sequence sequence : running()) {
-      if (isRunning(sequence) && sequence.isReadyToPrefill()) {
-        addChunk(sequence, budget, batch);
-      }
-    }
-    while (budget.remaining() > 0) {
-      final Optional<Sequence> admitted = admit();
-      if (admitted.isEmpty()) {
-        break;
-      }
-      addChunk(admitted.get(), budget, batch);
-    }
-  }
-
-  private void addChunk(
-      final Sequence sequence, final TokenBudget budget, final BatchUnderConstruction batch) {
-    final int wanted = Math.min(sequence.prefillRemaining(), budget.remaining());
-    final int count = wanted == 0 ? 0 : growForPrefill(sequence, wanted, batch);
-    if (count > 0) {
-      batch.add(sequence, count);
-      budget.spend(count);
-    }
+    addDecodes(batch);
+    addChunks(batch, new TokenBudget(tokenBudget, batch.size()));
   }
 }

@@ -2,6 +2,7 @@ package dev.sarathi.runtime.schedule;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sarathi.runtime.cache.BlockPool;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -12,38 +13,37 @@ import java.util.Optional;
 
 /**
  * An executor that computes nothing but remembers what lies in every slot of its KV cache, and so
- * knows whether a slice finds its past there. First in, first out: what a batch writes is there for
- * all later ones, and for no earlier one.
+ * knows whether a slice finds its past there: the very tokens up to each position, whoever computed
+ * them. First in, first out: what a batch writes is there for all later ones, and for no earlier
+ * one.
  */
 final class CheckedDevice {
-  /** What was last written to a slot. */
-  private record Slot(long sequence, int incarnation, int position) {}
-
   /** What was submitted of one sequence since it last had no blocks. */
   private record Progress(int incarnation, int end, int prefillEnd) {}
 
-  private final int blockTokens;
-  private final Slot[] cache;
+  private final Workload workload;
+  private final BlockPool pool;
+  private final long[] cache;
   private final Deque<Batch> inFlight = new ArrayDeque<>();
   private final Map<Long, Progress> progress = new HashMap<>();
 
-  CheckedDevice(final int blocks, final int blockTokens) {
-    this.blockTokens = blockTokens;
-    this.cache = new Slot[blocks * blockTokens];
-  }
-
-  /** The token that the model yields for a sequence at an output index. */
-  static int token(final long sequence, final int outputIndex) {
-    return (int) (1_000 * sequence + outputIndex);
+  CheckedDevice(final Workload workload, final BlockPool pool) {
+    this.workload = workload;
+    this.pool = pool;
+    this.cache = new long[pool.size() * pool.blockTokens()];
   }
 
   int inFlight() {
     return inFlight.size();
   }
 
-  /** Whether a slice recomputes what was known when its sequence got its blocks. */
+  /** Whether a slice computes what was known when its sequence got its blocks. */
   boolean isPrefill(final Slice slice) {
-    return slice.start() < progress.get(slice.sequence()).prefillEnd();
+    return slice.start() < prefillEnd(slice);
+  }
+
+  int prefillEnd(final Slice slice) {
+    return progress.get(slice.sequence()).prefillEnd();
   }
 
   /** How far a sequence has been submitted in this incarnation; none before its first slice. */
@@ -60,39 +60,48 @@ final class CheckedDevice {
         .isPresent();
   }
 
-  void submit(final Batch batch, final Map<Long, Sequence> sequences, final Workload workload) {
+  void submit(final Batch batch, final Map<Long, Sequence> sequences) {
     assertThat(batch.slices()).extracting(Slice::sequence).doesNotHaveDuplicates();
     for (final Slice slice : batch.slices()) {
       final Sequence sequence = sequences.get(slice.sequence());
       final Workload.Request request = workload.requests().get((int) slice.sequence());
       follows(slice, sequence);
-      asksForTheRightTokens(slice, request);
-      final boolean samples = slice.end() >= progress.get(slice.sequence()).prefillEnd();
+      asksForTheRightTokens(slice);
+      final boolean samples = slice.end() >= prefillEnd(slice);
       assertThat(slice.sampling().map(SamplingPlan::outputIndex))
           .isEqualTo(samples ? Optional.of(slice.end() - request.prompt()) : Optional.empty());
       assertThat(slice.end()).isLessThan(request.length());
-      compute(slice, sequence.incarnation());
+      assertThat(sequence.isPrefill(slice.start())).isEqualTo(isPrefill(slice));
+      compute(slice);
     }
     inFlight.add(batch);
   }
 
   private void follows(final Slice slice, final Sequence sequence) {
-    final int start = submitted(sequence).orElse(0);
-    assertThat(slice.start()).as("%s", sequence).isEqualTo(start);
+    final Optional<Integer> submitted = submitted(sequence);
+    final int prefillEnd = submitted.isEmpty() ? sequence.length() : prefillEnd(slice);
+    assertThat(slice.start()).isEqualTo(submitted.orElseGet(() -> cached(slice)));
     assertThat(slice.count()).isPositive();
-    final int prefillEnd =
-        start == 0 ? sequence.length() : progress.get(slice.sequence()).prefillEnd();
     assertThat(slice.start() >= prefillEnd && slice.count() > 1).isFalse();
     progress.put(slice.sequence(), new Progress(sequence.incarnation(), slice.end(), prefillEnd));
   }
 
-  private void asksForTheRightTokens(final Slice slice, final Workload.Request request) {
+  /** A sequence may begin after full blocks that others have computed, where it may look there. */
+  private int cached(final Slice slice) {
+    final Workload.Family family = workload.requests().get((int) slice.sequence()).family();
+    if (slice.start() > 0) {
+      assertThat(family.finds(workload.memory().prefixCache())).isTrue();
+      assertThat(slice.start() % pool.blockTokens()).isZero();
+    }
+    return slice.start();
+  }
+
+  private void asksForTheRightTokens(final Slice slice) {
     switch (slice.input()) {
       case Input.Known(int[] ids) -> {
         assertThat(ids).hasSize(slice.count());
         for (int i = 0; i < ids.length; i++) {
-          assertThat(ids[i])
-              .isEqualTo(token(slice.sequence(), slice.start() + i - request.prompt()));
+          assertThat(ids[i]).isEqualTo(workload.token(slice.sequence(), slice.start() + i));
         }
       }
       case Input.FromBatch(long id, int row) -> {
@@ -107,18 +116,26 @@ final class CheckedDevice {
     }
   }
 
-  private void compute(final Slice slice, final int incarnation) {
-    for (int position = slice.start(); position < slice.end(); position++) {
-      cache[slot(slice, position)] = new Slot(slice.sequence(), incarnation, position);
-    }
+  private void compute(final Slice slice) {
+    long history = 1;
     for (int position = 0; position < slice.end(); position++) {
-      assertThat(cache[slot(slice, position)])
-          .isEqualTo(new Slot(slice.sequence(), incarnation, position));
+      final int block = slice.blocks()[position / pool.blockTokens()];
+      final int slot = block * pool.blockTokens() + position % pool.blockTokens();
+      history = mix(history + workload.token(slice.sequence(), position));
+      if (position >= slice.start()) {
+        assertThat(pool.references(block)).as("sequences that hold what is written to").isOne();
+        cache[slot] = history;
+      }
+      assertThat(cache[slot])
+          .as("position %d of %s in block %d", position, slice, block)
+          .isEqualTo(history);
     }
   }
 
-  private int slot(final Slice slice, final int position) {
-    return slice.blocks()[position / blockTokens] * blockTokens + position % blockTokens;
+  /** So that equal results mean equal tokens, in the same order. */
+  private static long mix(final long value) {
+    final long mixed = (value ^ value >>> 32) * 0xd6e8feb86659fd93L;
+    return (mixed ^ mixed >>> 32) * 0xd6e8feb86659fd93L;
   }
 
   /** The result of the oldest batch in flight. */
@@ -126,15 +143,11 @@ final class CheckedDevice {
     final Batch batch = inFlight.remove();
     final List<StepResult.Sampled> sampled = new ArrayList<>();
     for (final Slice slice : batch.slices()) {
-      slice
-          .sampling()
-          .ifPresent(
-              plan ->
-                  sampled.add(
-                      new StepResult.Sampled(
-                          slice.sequence(),
-                          token(slice.sequence(), plan.outputIndex()),
-                          Optional.empty())));
+      if (slice.sampling().isPresent()) {
+        sampled.add(
+            new StepResult.Sampled(
+                slice.sequence(), workload.token(slice.sequence(), slice.end()), Optional.empty()));
+      }
     }
     return new StepResult(batch.id(), 0, 0, sampled, List.of());
   }

@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.schedule;
 
+import java.util.Map;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -17,27 +18,48 @@ class SchedulerPropertyTest {
   void shouldServeEveryRequestToItsEnd(@ForAll("workloads") final Workload workload) {
     final Simulation simulation = new Simulation(workload).run();
 
-    Statistics.label("depth " + workload.depth())
+    Statistics.label(workload.policy() + ", preemptions")
         .collect(simulation.preemptions() > 0 ? "preempts" : "has room");
+    Statistics.label("prefix cache " + (workload.memory().prefixCache() ? "on" : "off"))
+        .collect(simulation.blocks().cachedTokens() > 0 ? "shares" : "shares nothing");
   }
 
   @Provide
   Arbitrary<Workload> workloads() {
     return Combinators.combine(
-            Arbitraries.of(1, 2, 4),
-            Arbitraries.integers().between(0, 6),
-            Arbitraries.integers().between(1, 4),
+            Arbitraries.of(Policy.values()),
+            Arbitraries.integers().between(1, 3),
+            memory(),
             Arbitraries.integers().between(1, 24),
             Arbitraries.integers().between(1, 8),
+            tenancy(),
             requests().list().ofMinSize(1).ofMaxSize(10),
             Arbitraries.longs())
         .as(Workload::new);
   }
 
+  private static Arbitrary<Workload.Memory> memory() {
+    return Combinators.combine(
+            Arbitraries.integers().between(0, 8),
+            Arbitraries.integers().between(1, 4),
+            Arbitraries.of(true, false))
+        .as(Workload.Memory::new);
+  }
+
+  private static Arbitrary<Tenancy> tenancy() {
+    return Arbitraries.frequencyOf(
+        Tuple.of(1, Arbitraries.just(Tenancy.EQUAL)),
+        Tuple.of(
+            1,
+            Combinators.combine(
+                    Arbitraries.integers().between(1, 4), Arbitraries.longs().between(1, 150))
+                .as((running, tokens) -> new Tenancy(Map.of("a", 2.5), running, tokens))));
+  }
+
   private static Arbitrary<Workload.Request> requests() {
     return Combinators.combine(
             Arbitraries.integers().between(0, 30),
-            Arbitraries.integers().between(0, 40),
+            Arbitraries.integers().between(-10, 40),
             Arbitraries.integers().between(1, 24),
             Arbitraries.frequencyOf(
                 Tuple.of(3, Arbitraries.just(0)),
@@ -45,7 +67,18 @@ class SchedulerPropertyTest {
             Arbitraries.integers().between(1, 16),
             Arbitraries.frequencyOf(
                 Tuple.of(4, Arbitraries.just(Integer.MAX_VALUE)),
-                Tuple.of(1, Arbitraries.integers().between(0, 80))))
+                Tuple.of(1, Arbitraries.integers().between(0, 80))),
+            families(),
+            Arbitraries.of("a", "b", "c"))
         .as(Workload.Request::new);
+  }
+
+  private static Arbitrary<Workload.Family> families() {
+    return Combinators.combine(
+            Arbitraries.integers().between(0, 1),
+            Arbitraries.integers().between(0, 40),
+            Arbitraries.of(true, false),
+            Arbitraries.frequency(Tuple.of(4, true), Tuple.of(1, false)))
+        .as(Workload.Family::new);
   }
 }

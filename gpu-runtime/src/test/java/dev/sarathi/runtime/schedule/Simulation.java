@@ -3,7 +3,6 @@ package dev.sarathi.runtime.schedule;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sarathi.runtime.cache.BlockPool;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -12,16 +11,12 @@ import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /** Drives a scheduler through a workload as the engine does, and checks every batch. */
 final class Simulation {
-  private static final Comparator<Sequence> BY_RANK =
-      Comparator.comparingLong(Sequence::rank).thenComparingLong(Sequence::id);
-
   private final Workload workload;
   private final BlockPool pool;
-  private final StallFree scheduler;
+  private final IterationScheduler scheduler;
   private final CheckedDevice device;
   private final Random random;
   private final Map<Long, Sequence> sequences = new HashMap<>();
@@ -29,13 +24,14 @@ final class Simulation {
   private final Map<Long, Integer> heldUntil = new HashMap<>();
   private final Set<Long> finished = new HashSet<>();
   private final Set<Long> cancelled = new HashSet<>();
+  private boolean lastWasPrefill;
   private int step;
 
   Simulation(final Workload workload) {
     this.workload = workload;
-    this.pool = new BlockPool(workload.blocks(), workload.blockTokens());
-    this.scheduler = new StallFree(pool, workload.tokenBudget(), workload.maxSequences());
-    this.device = new CheckedDevice(workload.blocks(), workload.blockTokens());
+    this.pool = workload.pool();
+    this.scheduler = workload.scheduler(pool);
+    this.device = new CheckedDevice(workload, pool);
     this.random = new Random(workload.seed());
   }
 
@@ -54,9 +50,10 @@ final class Simulation {
     while (device.inFlight() > 0) {
       complete();
     }
-    assertThat(pool.free()).isEqualTo(pool.size());
     assertThat(scheduler.load())
         .isEqualTo(new Scheduler.Load(0, 0, scheduler.load().preemptions(), pool.size()));
+    assertThat(pool.load().used()).isZero();
+    assertThat(workload.memory().prefixCache() || pool.load().cached() == 0).isTrue();
     return this;
   }
 
@@ -64,11 +61,14 @@ final class Simulation {
     return scheduler.load().preemptions();
   }
 
+  BlockPool.Load blocks() {
+    return pool.load();
+  }
+
   private void arrive() {
     for (int id = 0; id < workload.requests().size(); id++) {
-      final Workload.Request request = workload.requests().get(id);
-      if (request.arrival() == step) {
-        final Sequence sequence = sequence(id, request);
+      if (workload.requests().get(id).arrival() == step) {
+        final Sequence sequence = workload.sequence(id);
         sequences.put(sequence.id(), sequence);
         live.put(sequence.id(), sequence);
         scheduler.add(sequence);
@@ -76,24 +76,17 @@ final class Simulation {
     }
   }
 
-  private static Sequence sequence(final int id, final Workload.Request request) {
-    return new Sequence(
-        id,
-        request.arrival() - request.age(),
-        IntStream.range(-request.prompt(), 0).map(i -> CheckedDevice.token(id, i)).toArray(),
-        IntStream.range(0, request.generated()).map(i -> CheckedDevice.token(id, i)).toArray(),
-        request.maxGenerated(),
-        SamplingPlan.greedy(0, false));
-  }
-
   private void cancel() {
     for (final Sequence sequence : List.copyOf(live.values())) {
-      final Workload.Request request = workload.requests().get((int) sequence.id());
-      if (step >= request.cancelAt()) {
+      if (step >= request(sequence).cancelAt()) {
         cancelled.add(sequence.id());
         remove(sequence);
       }
     }
+  }
+
+  private Workload.Request request(final Sequence sequence) {
+    return workload.requests().get((int) sequence.id());
   }
 
   private void remove(final Sequence sequence) {
@@ -111,7 +104,7 @@ final class Simulation {
   }
 
   private boolean submit() {
-    final List<Sequence> before = scheduler.running();
+    final List<Sequence> before = List.copyOf(scheduler.running());
     final Map<Long, Integer> incarnations =
         before.stream().collect(Collectors.toMap(Sequence::id, Sequence::incarnation));
     final List<Sequence> decodes =
@@ -119,67 +112,137 @@ final class Simulation {
 
     final Batch batch = scheduler.next(step).orElse(new Batch(-1, List.of()));
 
-    device.submit(batch, sequences, workload);
+    if (!batch.slices().isEmpty()) {
+      device.submit(batch, sequences);
+    }
     final List<Sequence> preempted =
         before.stream().filter(s -> s.incarnation() != incarnations.get(s.id())).toList();
-    servesEveryDecode(batch, decodes, preempted);
-    keepsTheBudget(batch);
+    final List<Slice> prefills = batch.slices().stream().filter(device::isPrefill).toList();
+    keepsItsPolicy(batch, prefills, before, unserved(batch, decodes, preempted));
     preemptsTheYoungest(before, preempted);
-    overtakesNobody(before, preempted);
-    sharesNoBlock();
+    overtakesNobodyOfItsTenant(before, preempted);
+    keepsTheCaps();
+    accountsForEveryBlock();
     assertThat(batch.slices()).noneMatch(slice -> sequences.get(slice.sequence()).isHeld());
     assertThat(scheduler.running()).hasSizeLessThanOrEqualTo(workload.maxSequences());
     return !batch.slices().isEmpty();
   }
 
   private boolean hasMore(final Sequence sequence) {
-    return device.submitted(sequence).orElseThrow() + 1
-        < workload.requests().get((int) sequence.id()).length();
+    return device.submitted(sequence).orElseThrow() + 1 < request(sequence).length();
   }
 
-  private void servesEveryDecode(
+  /** The decodes that were left out, but for the youngest where it awaits its tokens. */
+  private List<Sequence> unserved(
       final Batch batch, final List<Sequence> decodes, final List<Sequence> preempted) {
     final Set<Long> served =
         batch.slices().stream().map(Slice::sequence).collect(Collectors.toSet());
-    for (final Sequence decode : decodes) {
-      final boolean waitsForItsTokens =
-          pool.free() == 0 && device.inFlight() > 1 && decode == scheduler.running().getLast();
-      assertThat(served.contains(decode.id()) || preempted.contains(decode) || waitsForItsTokens)
-          .as("%s is in %s", decode, batch)
-          .isTrue();
-    }
+    return decodes.stream()
+        .filter(decode -> !served.contains(decode.id()) && !preempted.contains(decode))
+        .filter(
+            decode ->
+                pool.free() > 0
+                    || !decode.hasTokensInFlight()
+                    || decode != scheduler.running().getLast())
+        .toList();
   }
 
-  private void keepsTheBudget(final Batch batch) {
-    final Map<Boolean, Integer> tokens =
-        batch.slices().stream()
-            .collect(
-                Collectors.partitioningBy(device::isPrefill, Collectors.summingInt(Slice::count)));
-    assertThat(tokens.get(true))
-        .isLessThanOrEqualTo(Math.max(0, workload.tokenBudget() - tokens.get(false)));
+  private void keepsItsPolicy(
+      final Batch batch,
+      final List<Slice> prefills,
+      final List<Sequence> before,
+      final List<Sequence> unserved) {
+    final int decodes = batch.slices().size() - prefills.size();
+    final int tokens = prefills.stream().mapToInt(Slice::count).sum();
+    switch (workload.policy()) {
+      case STALL_FREE -> {
+        assertThat(unserved).isEmpty();
+        assertThat(tokens).isLessThanOrEqualTo(Math.max(0, workload.tokenBudget() - decodes));
+      }
+      case HYBRID_ONLY -> {
+        assertThat(unserved).isEmpty();
+        assertThat(tokens).isLessThanOrEqualTo(Math.max(0, workload.contextLength() - decodes));
+      }
+      case CHUNKED_ONLY -> {
+        assertThat(prefills.isEmpty() || decodes == 0).isTrue();
+        assertThat(tokens).isLessThanOrEqualTo(workload.tokenBudget());
+        if (lastWasPrefill || prefills.isEmpty()) {
+          assertThat(unserved).isEmpty();
+        }
+      }
+      case PREFILL_FIRST -> {
+        assertThat(prefills.isEmpty() || decodes == 0).isTrue();
+        assertThat(tokens).isLessThanOrEqualTo(workload.contextLength());
+        assertThat(prefills).allMatch(slice -> slice.end() == device.prefillEnd(slice));
+        if (prefills.isEmpty()) {
+          assertThat(unserved).isEmpty();
+        }
+      }
+      case MIXED -> {
+        assertThat(unserved).isEmpty();
+        assertThat(prefills).allMatch(slice -> slice.end() == device.prefillEnd(slice));
+        assertThat(scheduler.load().preemptions()).isZero();
+      }
+      case DECODE_FIRST -> {
+        assertThat(before.isEmpty() || prefills.isEmpty()).isTrue();
+        assertThat(unserved).isEmpty();
+        assertThat(prefills).allMatch(slice -> slice.end() == device.prefillEnd(slice));
+        assertThat(scheduler.load().preemptions()).isZero();
+      }
+    }
+    if (!batch.slices().isEmpty()) {
+      lastWasPrefill = !prefills.isEmpty();
+    }
   }
 
   private void preemptsTheYoungest(final List<Sequence> before, final List<Sequence> preempted) {
     assertThat(before.subList(before.size() - preempted.size(), before.size()))
         .isEqualTo(preempted);
+    assertThat(scheduler.preempted()).containsAll(preempted.stream().map(Sequence::id).toList());
   }
 
-  private void overtakesNobody(final List<Sequence> before, final List<Sequence> preempted) {
+  private void overtakesNobodyOfItsTenant(
+      final List<Sequence> before, final List<Sequence> preempted) {
     final Set<Sequence> waiting = new HashSet<>(live.values());
-    waiting.removeIf(s -> scheduler.isRunning(s) || s.isHeld());
+    waiting.removeIf(s -> scheduler.running().contains(s) || s.isHeld());
     scheduler.running().stream()
         .filter(s -> !before.contains(s) || preempted.contains(s))
-        .forEach(admitted -> assertThat(waiting).noneMatch(s -> BY_RANK.compare(s, admitted) < 0));
+        .forEach(
+            admitted ->
+                assertThat(waiting)
+                    .noneMatch(
+                        s ->
+                            s.tenant().equals(admitted.tenant())
+                                && IterationScheduler.BY_RANK.compare(s, admitted) < 0));
   }
 
-  private void sharesNoBlock() {
-    final Set<Integer> taken = new HashSet<>();
+  private void keepsTheCaps() {
+    scheduler.running().stream()
+        .collect(Collectors.groupingBy(Sequence::tenant))
+        .forEach(
+            (tenant, running) -> {
+              assertThat(running.size()).isLessThanOrEqualTo(workload.tenancy().maxRunning());
+              final long tokens = running.stream().mapToLong(Sequence::maxLength).sum();
+              assertThat(running.size() == 1 || tokens <= workload.tenancy().maxTokens()).isTrue();
+            });
+  }
+
+  private void accountsForEveryBlock() {
+    final int[] holders = new int[pool.size()];
+    int promised = 0;
     for (final Sequence sequence : scheduler.running()) {
-      for (final int block : sequence.blocks().blocks()) {
-        assertThat(taken.add(block)).isTrue();
+      for (int i = 0; i < sequence.blocks().size(); i++) {
+        holders[sequence.blocks().blocks()[i]]++;
       }
+      promised += sequence.blocks().missing(sequence.prefillEnd());
     }
-    assertThat(taken).hasSize(pool.size() - pool.free());
+    int used = 0;
+    for (int block = 0; block < holders.length; block++) {
+      assertThat(pool.references(block)).as("holders of block %d", block).isEqualTo(holders[block]);
+      used += holders[block] > 0 ? 1 : 0;
+    }
+    assertThat(pool.free()).isEqualTo(pool.size() - used);
+    assertThat(scheduler.promised()).isEqualTo(promised);
   }
 
   private void complete() {
@@ -188,9 +251,8 @@ final class Simulation {
     }
     for (final StepResult.Sampled sampled : scheduler.completed(device.complete())) {
       final Sequence sequence = live.get(sampled.sequence());
-      assertThat(sampled.token())
-          .isEqualTo(CheckedDevice.token(sequence.id(), sequence.generated() - 1));
-      if (sequence.generated() == workload.requests().get((int) sequence.id()).maxGenerated()) {
+      assertThat(sampled.token()).isEqualTo(workload.token(sequence.id(), sequence.length() - 1));
+      if (sequence.generated() == request(sequence).maxGenerated()) {
         assertThat(finished.add(sequence.id())).isTrue();
         remove(sequence);
       }

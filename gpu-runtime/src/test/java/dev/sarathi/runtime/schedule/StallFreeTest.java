@@ -183,7 +183,7 @@ class StallFreeTest {
   @Test
   void shouldAdmitNoMoreSequencesThanAllowed() {
     pool = new BlockPool(100, 16);
-    scheduler = new StallFree(pool, 512, 2);
+    scheduler = new StallFree(pool, 512, 2, Tenancy.EQUAL);
     add(0, 10);
     add(1, 10);
     add(2, 10);
@@ -487,7 +487,7 @@ class StallFreeTest {
 
   private void start(final int blocks, final int tokenBudget) {
     pool = new BlockPool(blocks, 16);
-    scheduler = new StallFree(pool, tokenBudget, 64);
+    scheduler = new StallFree(pool, tokenBudget, 64, Tenancy.EQUAL);
   }
 
   private Sequence add(final int id, final int prompt) {

@@ -1,22 +1,30 @@
 package dev.sarathi.runtime.schedule;
 
+import dev.sarathi.runtime.cache.BlockPool;
 import java.util.List;
+import java.util.OptionalLong;
+import java.util.stream.IntStream;
 
 /**
  * What a property test asks of a scheduler.
  *
  * @param depth batches in flight
- * @param spareBlocks KV blocks beyond those that the longest request needs
  * @param seed decides when the executor answers, and who is held when
  */
 record Workload(
+    Policy policy,
     int depth,
-    int spareBlocks,
-    int blockTokens,
+    Memory memory,
     int tokenBudget,
     int maxSequences,
+    Tenancy tenancy,
     List<Request> requests,
     long seed) {
+
+  /**
+   * @param spareBlocks KV blocks beyond those that the longest request needs
+   */
+  record Memory(int spareBlocks, int blockTokens, boolean prefixCache) {}
 
   /**
    * @param arrival the step before which it is added
@@ -25,7 +33,15 @@ record Workload(
    * @param wanted tokens to generate beyond those
    * @param cancelAt the step before which it is removed, unless it has ended
    */
-  record Request(int arrival, int age, int prompt, int generated, int wanted, int cancelAt) {
+  record Request(
+      int arrival,
+      int age,
+      int prompt,
+      int generated,
+      int wanted,
+      int cancelAt,
+      Family family,
+      String tenant) {
     int maxGenerated() {
       return generated + wanted;
     }
@@ -35,9 +51,59 @@ record Workload(
     }
   }
 
+  /**
+   * Requests that have their first tokens in common, generated ones perhaps among them.
+   *
+   * @param shared how many of its tokens a request has in common with its family
+   * @param group whether its family is its group
+   */
+  record Family(int id, int shared, boolean group, boolean readsCache) {
+    Sharing sharing() {
+      return new Sharing(group ? OptionalLong.of(id) : OptionalLong.empty(), readsCache);
+    }
+
+    /** Whether it may find what another has computed. */
+    boolean finds(final boolean prefixCache) {
+      return readsCache && (prefixCache || group);
+    }
+  }
+
+  /** The token of a request at a position of its prompt or of what the model yields for it. */
+  int token(final long request, final int position) {
+    final Family family = requests.get((int) request).family();
+    return position < family.shared()
+        ? -1_000 * (1 + family.id()) - position
+        : (int) (1_000 * request + position);
+  }
+
+  Sequence sequence(final int id) {
+    final Request request = requests.get(id);
+    return new Sequence(
+        id,
+        request.arrival() - request.age(),
+        IntStream.range(0, request.prompt()).map(p -> token(id, p)).toArray(),
+        IntStream.range(0, request.generated()).map(i -> token(id, request.prompt() + i)).toArray(),
+        request.maxGenerated(),
+        SamplingPlan.greedy(0, false),
+        request.tenant(),
+        request.family().sharing());
+  }
+
   /** The pool holds the longest request, as the engine makes sure of. */
-  int blocks() {
-    final int longest = requests.stream().mapToInt(Request::length).max().orElse(1);
-    return Math.ceilDiv(longest, blockTokens) + spareBlocks;
+  BlockPool pool() {
+    return new BlockPool(
+        Math.ceilDiv(contextLength(), memory.blockTokens()) + memory.spareBlocks(),
+        memory.blockTokens(),
+        memory.prefixCache());
+  }
+
+  int contextLength() {
+    return requests.stream().mapToInt(Request::length).max().orElse(1);
+  }
+
+  IterationScheduler scheduler(final BlockPool pool) {
+    return (IterationScheduler)
+        policy.scheduler(
+            pool, new Policy.Settings(tokenBudget, contextLength(), maxSequences, tenancy));
   }
 }

@@ -1,0 +1,35 @@
+package dev.sarathi.runtime.schedule;
+
+import dev.sarathi.runtime.cache.BlockPool;
+
+/**
+ * One half of stall-free batching, an ablation of Sarathi-Serve's paper: prompts are cut into
+ * chunks, but a batch has either chunks or decodes. The two take turns, and one without work leaves
+ * its turn to the other.
+ */
+final class ChunkedOnly extends IterationScheduler {
+  private final int tokenBudget;
+  private boolean decodesAreNext;
+
+  ChunkedOnly(
+      final BlockPool pool, final int tokenBudget, final int maxSequences, final Tenancy tenancy) {
+    super(pool, maxSequences, tenancy, Reservation.KNOWN);
+    this.tokenBudget = tokenBudget;
+  }
+
+  @Override
+  void plan(final BatchUnderConstruction batch) {
+    if (decodesAreNext) {
+      addDecodes(batch);
+    }
+    if (batch.isEmpty()) {
+      addChunks(batch, TokenBudget.of(tokenBudget));
+      if (!batch.isEmpty()) {
+        decodesAreNext = true;
+        return;
+      }
+      addDecodes(batch);
+    }
+    decodesAreNext &= batch.isEmpty();
+  }
+}
