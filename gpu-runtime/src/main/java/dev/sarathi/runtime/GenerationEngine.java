@@ -8,12 +8,14 @@ import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.SamplingPlan;
 import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Sequence;
+import dev.sarathi.runtime.schedule.Sharing;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
@@ -22,6 +24,9 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.slf4j.Logger;
@@ -52,9 +57,12 @@ public final class GenerationEngine implements AutoCloseable {
   private final AtomicLong nextSequence = new AtomicLong();
   private final Queue<Runnable> actions = new ConcurrentLinkedQueue<>();
   private final Map<Long, LiveGeneration> live = new HashMap<>();
+  private final AtomicInteger inEngine = new AtomicInteger();
+  private final CountDownLatch warm = new CountDownLatch(1);
+  private final ObservedIterations observed;
   private int batchesInFlight;
   private volatile boolean closing;
-  private volatile long preemptions;
+  private volatile Scheduler.Load load;
   private volatile Optional<EngineFailedException> failure = Optional.empty();
 
   /**
@@ -66,7 +74,24 @@ public final class GenerationEngine implements AutoCloseable {
     return new GenerationEngine(config, LoadedModel.open(config));
   }
 
+  /**
+   * Loads a model and starts, with somebody who looks on.
+   *
+   * @throws IllegalArgumentException if a setting is impossible for the model or the machine
+   */
+  public static GenerationEngine start(
+      final EngineConfig config, final IterationObserver observer) {
+    return new GenerationEngine(config, LoadedModel.open(config), Optional.of(observer));
+  }
+
   GenerationEngine(final EngineConfig config, final LoadedModel model) {
+    this(config, model, Optional.empty());
+  }
+
+  GenerationEngine(
+      final EngineConfig config,
+      final LoadedModel model,
+      final Optional<IterationObserver> observer) {
     this.config = config;
     this.model = model;
     this.executor = model.executor();
@@ -82,6 +107,8 @@ public final class GenerationEngine implements AutoCloseable {
                     model.contextLength(),
                     config.maxSequences(),
                     config.tenancy()));
+    this.load = scheduler.load();
+    this.observed = new ObservedIterations(observer);
     this.thread = Thread.ofPlatform().name("sarathi-engine").daemon().unstarted(this::run);
     thread.start();
   }
@@ -115,6 +142,7 @@ public final class GenerationEngine implements AutoCloseable {
    * Starts a generation.
    *
    * @throws InvalidRequestException if the request can never be served
+   * @throws QueueFullException if as many wait as the configuration allows
    * @throws EngineFailedException if the engine is broken
    * @throws IllegalStateException if the engine is closed
    */
@@ -127,6 +155,7 @@ public final class GenerationEngine implements AutoCloseable {
    *
    * @param emitted the tokens emitted before; they are not emitted again
    * @throws InvalidRequestException if the request can never be served
+   * @throws QueueFullException if as many wait as the configuration allows
    * @throws EngineFailedException if the engine is broken
    * @throws IllegalStateException if the engine is closed
    */
@@ -165,7 +194,9 @@ public final class GenerationEngine implements AutoCloseable {
             prompt,
             emitted,
             maxTokens,
-            planOf(request, logits));
+            planOf(request, logits),
+            request.tenant(),
+            Sharing.DEFAULT);
     final TextStream text = new TextStream(model.tokenizer(), prompt, request.stop());
     for (final int token : emitted) {
       text.push(token);
@@ -182,12 +213,22 @@ public final class GenerationEngine implements AutoCloseable {
             this::act,
             this::forget,
             executor::now);
+    takePlace();
     final Runnable admission = () -> admit(generation);
     act(admission);
     if ((failure.isPresent() || closing) && actions.remove(admission)) {
       requireServing();
     }
     return generation;
+  }
+
+  /** Counts on the caller's thread, so that it learns at once that it is refused. */
+  private void takePlace() {
+    final int waiting = inEngine.getAndIncrement() - load.running();
+    if (waiting >= config.maxWaiting()) {
+      inEngine.decrementAndGet();
+      throw new QueueFullException(waiting, config.maxWaiting());
+    }
   }
 
   private void requireServing() {
@@ -256,6 +297,8 @@ public final class GenerationEngine implements AutoCloseable {
   }
 
   private void forget(final LiveGeneration generation) {
+    inEngine.decrementAndGet();
+    observed.ended(generation.sequence().id());
     live.remove(generation.sequence().id());
     scheduler.remove(generation.sequence().id());
   }
@@ -264,12 +307,14 @@ public final class GenerationEngine implements AutoCloseable {
     try {
       new WarmUp(executor, model.contextLength())
           .run(config.warmUp(), () -> closing || !actions.isEmpty());
+      warm.countDown();
       while (!closing) {
         iterate();
       }
     } catch (final RuntimeException | Error e) {
       breakDown(e);
     } finally {
+      warm.countDown();
       model.close();
     }
   }
@@ -289,12 +334,14 @@ public final class GenerationEngine implements AutoCloseable {
       for (final Slice slice : batch.get().slices()) {
         live.get(slice.sequence()).scheduled(now);
       }
+      observed.planned(batch.get(), scheduler, live::get);
       executor.submit(batch.get());
       batchesInFlight++;
     }
+    load = scheduler.load();
     final boolean idle = batchesInFlight == 0;
     executor.await(executor.now() + IDLE_NANOS).ifPresent(this::completed);
-    preemptions = scheduler.load().preemptions();
+    load = scheduler.load();
     if (idle && actions.isEmpty()) {
       LockSupport.parkNanos(this, live.isEmpty() ? Long.MAX_VALUE : IDLE_NANOS);
     }
@@ -321,6 +368,7 @@ public final class GenerationEngine implements AutoCloseable {
         generation.end(FinishReason.ERROR, Optional.of(failed.message()));
       }
     }
+    observed.completed(result);
   }
 
   private void breakDown(final Throwable cause) {
@@ -339,7 +387,21 @@ public final class GenerationEngine implements AutoCloseable {
 
   /** How often a generation lost its KV blocks to an older one, since the start. */
   public long preemptions() {
-    return preemptions;
+    return load.preemptions();
+  }
+
+  /** Whether it serves at full speed: the warm-up is over, or the first request has ended it. */
+  public boolean isReady() {
+    return warm.getCount() == 0 && isHealthy();
+  }
+
+  /**
+   * Waits until the engine is ready.
+   *
+   * @return false if it is not by then, or never will be
+   */
+  public boolean awaitReady(final Duration timeout) throws InterruptedException {
+    return warm.await(timeout.toNanos(), TimeUnit.NANOSECONDS) && isReady();
   }
 
   /** Whether the engine serves; once it is broken it stays so. */

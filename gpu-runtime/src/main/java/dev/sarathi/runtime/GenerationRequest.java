@@ -18,6 +18,7 @@ import java.util.OptionalInt;
  * @param ignoreEos whether to go on when the model says that it is done
  * @param priority its class
  * @param deadline when to give up, if ever
+ * @param tenant on whose behalf; the engine is shared fairly among tenants
  */
 public record GenerationRequest(
     String id,
@@ -27,7 +28,8 @@ public record GenerationRequest(
     List<String> stop,
     boolean ignoreEos,
     Priority priority,
-    Optional<Instant> deadline) {
+    Optional<Instant> deadline,
+    String tenant) {
 
   public GenerationRequest {
     Objects.requireNonNull(id, "id");
@@ -36,7 +38,21 @@ public record GenerationRequest(
     Objects.requireNonNull(maxTokens, "maxTokens");
     Objects.requireNonNull(priority, "priority");
     Objects.requireNonNull(deadline, "deadline");
+    Objects.requireNonNull(tenant, "tenant");
     stop = List.copyOf(stop);
+  }
+
+  /** A request of no particular tenant. */
+  public GenerationRequest(
+      final String id,
+      final Prompt prompt,
+      final Sampling sampling,
+      final OptionalInt maxTokens,
+      final List<String> stop,
+      final boolean ignoreEos,
+      final Priority priority,
+      final Optional<Instant> deadline) {
+    this(id, prompt, sampling, maxTokens, stop, ignoreEos, priority, deadline, "");
   }
 
   /** A greedy continuation of a text, interactive, without a deadline. */
@@ -58,29 +74,37 @@ public record GenerationRequest(
   }
 
   public GenerationRequest withSampling(final Sampling value) {
-    return new GenerationRequest(id, prompt, value, maxTokens, stop, ignoreEos, priority, deadline);
+    return new GenerationRequest(
+        id, prompt, value, maxTokens, stop, ignoreEos, priority, deadline, tenant);
   }
 
   public GenerationRequest withMaxTokens(final int value) {
     return new GenerationRequest(
-        id, prompt, sampling, OptionalInt.of(value), stop, ignoreEos, priority, deadline);
+        id, prompt, sampling, OptionalInt.of(value), stop, ignoreEos, priority, deadline, tenant);
   }
 
   public GenerationRequest withStop(final List<String> value) {
     return new GenerationRequest(
-        id, prompt, sampling, maxTokens, value, ignoreEos, priority, deadline);
+        id, prompt, sampling, maxTokens, value, ignoreEos, priority, deadline, tenant);
   }
 
   public GenerationRequest withIgnoreEos(final boolean value) {
-    return new GenerationRequest(id, prompt, sampling, maxTokens, stop, value, priority, deadline);
+    return new GenerationRequest(
+        id, prompt, sampling, maxTokens, stop, value, priority, deadline, tenant);
   }
 
   public GenerationRequest withPriority(final Priority value) {
-    return new GenerationRequest(id, prompt, sampling, maxTokens, stop, ignoreEos, value, deadline);
+    return new GenerationRequest(
+        id, prompt, sampling, maxTokens, stop, ignoreEos, value, deadline, tenant);
   }
 
   public GenerationRequest withDeadline(final Instant value) {
     return new GenerationRequest(
-        id, prompt, sampling, maxTokens, stop, ignoreEos, priority, Optional.of(value));
+        id, prompt, sampling, maxTokens, stop, ignoreEos, priority, Optional.of(value), tenant);
+  }
+
+  public GenerationRequest withTenant(final String value) {
+    return new GenerationRequest(
+        id, prompt, sampling, maxTokens, stop, ignoreEos, priority, deadline, value);
   }
 }

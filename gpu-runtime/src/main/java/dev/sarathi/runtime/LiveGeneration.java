@@ -1,6 +1,7 @@
 package dev.sarathi.runtime;
 
 import dev.sarathi.runtime.schedule.Sequence;
+import dev.sarathi.runtime.schedule.Slice;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
@@ -71,6 +72,17 @@ final class LiveGeneration implements GenerationHandle {
 
   Sequence sequence() {
     return sequence;
+  }
+
+  /** What a slice of its sequence computes; to be asked before the next batch is planned. */
+  Iteration.Part part(final Slice slice) {
+    return new Iteration.Part(
+        sequence.id(),
+        request.id(),
+        0,
+        sequence.isPrefill(slice.start()),
+        slice.start(),
+        slice.count());
   }
 
   Optional<Instant> deadline() {

@@ -1,0 +1,11 @@
+package dev.sarathi.runtime;
+
+/** A generation was refused because too many wait already; nothing of it was started. */
+public final class QueueFullException extends RuntimeException {
+  QueueFullException(final int waiting, final int limit) {
+    super(
+        "%d generations are waiting, and no more than %d may; submit again when some have started,"
+                .formatted(waiting, limit)
+            + " or start the engine with a larger max waiting");
+  }
+}
