@@ -44,7 +44,7 @@ public final class BlockTable {
 
   /** How many further blocks positions 0 to {@code tokens} would take. */
   public int missing(final int tokens) {
-    return Math.max(0, pool.blocksFor(tokens) - size);
+    return tokens <= size * pool.blockTokens() ? 0 : pool.blocksFor(tokens) - size;
   }
 
   /** The most positions this table could hold if it took every free block. */

@@ -7,11 +7,9 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 
 /**
  * What every policy stands on: the waiting and running sequences in order of rank, their KV blocks,
@@ -50,10 +48,14 @@ abstract class IterationScheduler implements Scheduler {
 
     /** The index of a member; executors answer in the batch's order, so it is near {@code from}. */
     private int find(final long sequence, final int from) {
-      for (int i = 0; i < members.length; i++) {
-        final int index = (from + i) % members.length;
-        if (members[index].id() == sequence) {
-          return index;
+      for (int i = from; i < members.length; i++) {
+        if (members[i].id() == sequence) {
+          return i;
+        }
+      }
+      for (int i = 0; i < from; i++) {
+        if (members[i].id() == sequence) {
+          return i;
         }
       }
       throw new IllegalStateException("batch " + batch + " has no sequence " + sequence);
@@ -145,10 +147,11 @@ abstract class IterationScheduler implements Scheduler {
   }
 
   private static void publish(final InFlight batch, final List<StepResult.Failure> failures) {
-    final Set<Long> failed = new HashSet<>();
-    failures.forEach(failure -> failed.add(failure.sequence()));
+    for (final StepResult.Failure failure : failures) {
+      batch.ends[batch.find(failure.sequence(), 0)] = 0;
+    }
     for (int i = 0; i < batch.members.length; i++) {
-      if (batch.counts(i) && !failed.contains(batch.members[i].id())) {
+      if (batch.counts(i)) {
         batch.members[i].publish(batch.ends[i]);
       }
     }

@@ -1,0 +1,111 @@
+package dev.sarathi.runtime.schedule;
+
+import dev.sarathi.runtime.cache.BlockPool;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+
+/**
+ * What one decision costs: planning a batch and taking its result, with 256 sequences running and
+ * 10,000 waiting. A sequence that has ended makes room for a waiting one, and another one comes.
+ * Prompts begin alike and the prefix cache is on.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(value = 1, jvmArgsAppend = "-Xmx1g")
+public class SchedulerBenchmark {
+  private static final int RUNNING = 256;
+  private static final int WAITING = 10_000;
+
+  @Param({"stall-free", "prefill-first", "mixed", "decode-first", "chunked-only", "hybrid-only"})
+  private String policy;
+
+  @Param({"1", "20"})
+  private int tenants;
+
+  private final Random random = new Random(1);
+  private final Sequence[] live = new Sequence[RUNNING + WAITING];
+  private final int[] maxGenerated = new int[live.length];
+  private final int[][] prompts = new int[1_000][];
+  private Scheduler scheduler;
+  private long now;
+
+  public static void main(final String[] arguments) throws RunnerException {
+    new Runner(new OptionsBuilder().include(SchedulerBenchmark.class.getSimpleName()).build())
+        .run();
+  }
+
+  @Setup
+  public void fill() {
+    scheduler =
+        Policy.named(policy)
+            .scheduler(
+                new BlockPool(RUNNING * 32, 16, true),
+                new Policy.Settings(512, 512, RUNNING, Tenancy.EQUAL));
+    for (int i = 0; i < prompts.length; i++) {
+      prompts[i] = random.ints(100 + random.nextInt(200), 0, 50_000).toArray();
+      Arrays.fill(prompts[i], 0, 64, i % 4);
+    }
+    IntStream.range(0, live.length).forEach(this::arrive);
+    for (int i = 0; i < 2_000; i++) {
+      iteration();
+    }
+  }
+
+  /** A place is taken by one sequence after another; ids count on. */
+  private void arrive(final int place) {
+    maxGenerated[place] = 50 + random.nextInt(150);
+    live[place] =
+        new Sequence(
+            now * live.length + place,
+            now,
+            prompts[random.nextInt(prompts.length)],
+            new int[0],
+            maxGenerated[place],
+            SamplingPlan.greedy(0, false),
+            "tenant-" + place % tenants,
+            Sharing.DEFAULT);
+    scheduler.add(live[place]);
+  }
+
+  @Benchmark
+  public Batch iteration() {
+    now++;
+    final Batch batch = scheduler.next(now).orElseThrow();
+    final List<StepResult.Sampled> sampled =
+        batch.slices().stream()
+            .filter(slice -> slice.sampling().isPresent())
+            .map(slice -> new StepResult.Sampled(slice.sequence(), 1, Optional.empty()))
+            .toList();
+    scheduler.completed(new StepResult(batch.id(), 0, 0, sampled, List.of())).forEach(this::end);
+    return batch;
+  }
+
+  private void end(final StepResult.Sampled sampled) {
+    final int place = (int) (sampled.sequence() % live.length);
+    if (live[place].generated() == maxGenerated[place]) {
+      scheduler.remove(sampled.sequence());
+      arrive(place);
+    }
+  }
+}
