@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -17,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Tokens and logits, bit for bit, whatever runs beside a generation: half of the requests take the
@@ -67,6 +69,37 @@ class DeterminismTest {
       Thread.sleep(300);
       assertSame(run(engine, REQUESTS));
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "stall-free",
+        "prefill-first",
+        "mixed",
+        "decode-first",
+        "chunked-only",
+        "hybrid-only"
+      })
+  void shouldYieldTheSameBitsUnderEveryPolicy(final String policy) throws Exception {
+    final EngineConfig config = CONFIG.withTokenBudget(1_024).withPolicy(policy);
+    try (GenerationEngine engine = GenerationEngine.start(config)) {
+      assertSame(run(engine, REQUESTS));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldYieldTheSameBitsFromThePrefixCache(final boolean kept) throws Exception {
+    final AtomicLong cachedTokens = new AtomicLong();
+    try (GenerationEngine engine =
+        GenerationEngine.start(
+            CONFIG.withTokenBudget(64).withPrefixCache(kept),
+            iteration -> cachedTokens.set(iteration.cachedTokens()))) {
+      assertSame(run(engine, REQUESTS));
+      assertSame(run(engine, REQUESTS));
+    }
+    assertThat(cachedTokens.get() > 0).isEqualTo(kept);
   }
 
   @Tag("long")

@@ -16,11 +16,6 @@ public final class BlockTable {
   private int size;
   private int published;
 
-  /** The table of a sequence that shares nothing, unless the pool lets all share with all. */
-  public BlockTable(final BlockPool pool) {
-    this(pool, OptionalLong.empty());
-  }
-
   /**
    * @param group the sequences that find each other's blocks, where not all find all
    */

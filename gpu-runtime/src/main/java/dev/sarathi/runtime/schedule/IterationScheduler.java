@@ -148,6 +148,7 @@ abstract class IterationScheduler implements Scheduler {
 
   private static void publish(final InFlight batch, final List<StepResult.Failure> failures) {
     for (final StepResult.Failure failure : failures) {
+      // What it has computed may be what made it fail.
       batch.ends[batch.find(failure.sequence(), 0)] = 0;
     }
     for (int i = 0; i < batch.members.length; i++) {

@@ -54,7 +54,9 @@ public enum Policy {
     }
   },
 
-  /** The other half: prefill beside decodes, but the budget is so large that nothing is cut. */
+  /**
+   * The other half: prefill beside decodes, but with the whole context as budget, all but uncut.
+   */
   HYBRID_ONLY("hybrid-only") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {

@@ -5,8 +5,8 @@ import java.util.OptionalLong;
 /**
  * With whom a sequence shares the KV blocks of a common beginning.
  *
- * @param group the sequences that find each other's blocks while one of them holds them, whether or
- *     not the pool keeps prefixes for everybody; for instance the samples of one prompt
+ * @param group the sequences that find each other's blocks while one of them holds them, for
+ *     instance the samples of one prompt; of no account in a pool that keeps prefixes for everybody
  * @param readsCache whether it takes blocks that others have computed; without, it computes every
  *     position, and others may still take its blocks
  */

@@ -3,6 +3,7 @@ package dev.sarathi.runtime.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
 import java.util.OptionalLong;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -35,12 +36,12 @@ class BlockPoolTest {
     // given: two chains of two blocks, the older of which is used again
     computed(1, 2, 3, 4).release();
     computed(5, 6, 7, 8).release();
-    final BlockTable again = new BlockTable(pool);
+    final BlockTable again = new BlockTable(pool, NO_GROUP);
     again.share(pool.find(NO_GROUP, new int[] {1, 2, 3, 4, 0}, 5));
     again.release();
 
     // when: two blocks were never used, the third must be taken from the cache
-    final BlockTable table = new BlockTable(pool);
+    final BlockTable table = new BlockTable(pool, NO_GROUP);
     table.grow(6);
 
     // then
@@ -57,7 +58,7 @@ class BlockPoolTest {
   void shouldNotEvictWhatASequenceHolds() {
     // given
     final BlockTable holder = computed(1, 2, 3, 4);
-    final BlockTable table = new BlockTable(pool);
+    final BlockTable table = new BlockTable(pool, NO_GROUP);
 
     // when
     table.grow(8);
@@ -73,8 +74,7 @@ class BlockPoolTest {
   @Test
   void shouldNotTakeOneContentForAnotherOfTheSameHash() {
     // given
-    assertThat(java.util.Arrays.hashCode(new int[] {0, 31}))
-        .isEqualTo(java.util.Arrays.hashCode(new int[] {1, 0}));
+    assertThat(Arrays.hashCode(new int[] {0, 31})).isEqualTo(Arrays.hashCode(new int[] {1, 0}));
     computed(0, 31);
     computed(1, 0);
 
@@ -89,7 +89,7 @@ class BlockPoolTest {
   void shouldNotFindTheChildrenOfAnEvictedParentUnderANewOne() {
     // given: the chain 1 2, 3 4 is evicted whole
     computed(1, 2, 3, 4).release();
-    final BlockTable all = new BlockTable(pool);
+    final BlockTable all = new BlockTable(pool, NO_GROUP);
     all.grow(12);
     all.release();
 
@@ -103,8 +103,8 @@ class BlockPoolTest {
   @Test
   void shouldLeaveTheArraysOfSlicesInFlightAloneWhenABlockIsReplaced() {
     // given: two sequences compute the same at once
-    final BlockTable first = new BlockTable(pool);
-    final BlockTable second = new BlockTable(pool);
+    final BlockTable first = new BlockTable(pool, NO_GROUP);
+    final BlockTable second = new BlockTable(pool, NO_GROUP);
     first.grow(2);
     second.grow(2);
     final int[] inFlight = second.blocks();
@@ -139,7 +139,7 @@ class BlockPoolTest {
   }
 
   private BlockTable computed(final int... tokens) {
-    final BlockTable table = new BlockTable(pool);
+    final BlockTable table = new BlockTable(pool, NO_GROUP);
     table.share(new int[0]);
     table.grow(tokens.length);
     table.publish(tokens, tokens.length);
@@ -148,8 +148,6 @@ class BlockPoolTest {
 
   /** How many blocks of a sequence are known, without a look at its last token. */
   private int found(final int... tokens) {
-    return pool.find(
-            NO_GROUP, java.util.Arrays.copyOf(tokens, tokens.length + 1), tokens.length + 1)
-        .length;
+    return pool.find(NO_GROUP, Arrays.copyOf(tokens, tokens.length + 1), tokens.length + 1).length;
   }
 }

@@ -3,6 +3,7 @@ package dev.sarathi.runtime.schedule;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sarathi.runtime.cache.BlockPool;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.stream.IntStream;
@@ -74,7 +75,7 @@ class PrefixCacheTest {
 
     // when: the dialogue goes on
     final int[] dialogue = tokens(0, 60);
-    java.util.Arrays.fill(dialogue, 10, 40, Iterations.TOKEN);
+    Arrays.fill(dialogue, 10, 40, Iterations.TOKEN);
     final Sequence next = add(1, dialogue, Sharing.DEFAULT);
 
     // then: 39 positions were computed
