@@ -14,7 +14,7 @@ import net.jqwik.api.statistics.Statistics;
 /** What every batch must keep is checked by {@link Simulation} and {@link CheckedDevice}. */
 class SchedulerPropertyTest {
 
-  @Property(tries = 12_000, edgeCases = EdgeCasesMode.NONE)
+  @Property(tries = 8_000, edgeCases = EdgeCasesMode.NONE)
   void shouldServeEveryRequestToItsEnd(@ForAll("workloads") final Workload workload) {
     final Simulation simulation = new Simulation(workload).run();
 

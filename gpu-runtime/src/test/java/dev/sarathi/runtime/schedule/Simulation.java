@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
@@ -119,6 +120,7 @@ final class Simulation {
         before.stream().filter(s -> s.incarnation() != incarnations.get(s.id())).toList();
     final List<Slice> prefills = batch.slices().stream().filter(device::isPrefill).toList();
     keepsItsPolicy(batch, prefills, before, unserved(batch, decodes, preempted));
+    leavesNobodyOutWithoutReason(batch, preempted);
     preemptsTheYoungest(before, preempted);
     overtakesNobodyOfItsTenant(before, preempted);
     keepsTheCaps();
@@ -193,6 +195,50 @@ final class Simulation {
     if (!batch.slices().isEmpty()) {
       lastWasPrefill = !prefills.isEmpty();
     }
+  }
+
+  /** Where there is budget left, of the tenants' first at least one has no room. */
+  private void leavesNobodyOutWithoutReason(final Batch batch, final List<Sequence> preempted) {
+    final int budget =
+        switch (workload.policy()) {
+          case STALL_FREE -> workload.tokenBudget();
+          case HYBRID_ONLY -> workload.contextLength();
+          case MIXED -> Integer.MAX_VALUE;
+          case PREFILL_FIRST, DECODE_FIRST, CHUNKED_ONLY -> 0;
+        };
+    if (batch.tokens() < budget
+        && preempted.isEmpty()
+        && scheduler.running().size() < workload.maxSequences()) {
+      final List<Sequence> first =
+          live.values().stream()
+              .filter(s -> !s.isHeld() && !scheduler.running().contains(s))
+              .collect(
+                  Collectors.groupingBy(
+                      Sequence::tenant, Collectors.minBy(IterationScheduler.BY_RANK)))
+              .values()
+              .stream()
+              .flatMap(Optional::stream)
+              .filter(this::isUnderTheCaps)
+              .toList();
+      assertThat(first.isEmpty() || !first.stream().allMatch(this::hasRoom))
+          .as("%s beside %s, of which none was admitted", first, batch)
+          .isTrue();
+    }
+  }
+
+  private boolean isUnderTheCaps(final Sequence sequence) {
+    final List<Sequence> others =
+        scheduler.running().stream().filter(s -> s.tenant().equals(sequence.tenant())).toList();
+    final long tokens = others.stream().mapToLong(Sequence::maxLength).sum();
+    return others.isEmpty()
+        || others.size() < workload.tenancy().maxRunning()
+            && tokens + sequence.maxLength() <= workload.tenancy().maxTokens();
+  }
+
+  private boolean hasRoom(final Sequence sequence) {
+    final int tokens = workload.policy() == Policy.MIXED ? sequence.maxLength() : sequence.length();
+    return scheduler.running().isEmpty()
+        || pool.blocksFor(tokens) <= pool.free() - scheduler.promised();
   }
 
   private void preemptsTheYoungest(final List<Sequence> before, final List<Sequence> preempted) {
