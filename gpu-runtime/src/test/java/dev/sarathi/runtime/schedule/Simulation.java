@@ -23,6 +23,7 @@ final class Simulation {
   private final Map<Long, Sequence> sequences = new HashMap<>();
   private final Map<Long, Sequence> live = new TreeMap<>();
   private final Map<Long, Integer> heldUntil = new HashMap<>();
+  private final Map<Long, Integer> yielded = new HashMap<>();
   private final Set<Long> finished = new HashSet<>();
   private final Set<Long> cancelled = new HashSet<>();
   private boolean lastWasPrefill;
@@ -298,6 +299,9 @@ final class Simulation {
     for (final StepResult.Sampled sampled : scheduler.completed(device.complete())) {
       final Sequence sequence = live.get(sampled.sequence());
       assertThat(sampled.token()).isEqualTo(workload.token(sequence.id(), sequence.length() - 1));
+      assertThat(sequence.generated())
+          .as("tokens that %s has kept", sequence)
+          .isEqualTo(request(sequence).generated() + yielded.merge(sequence.id(), 1, Integer::sum));
       if (sequence.generated() == request(sequence).maxGenerated()) {
         assertThat(finished.add(sequence.id())).isTrue();
         remove(sequence);
