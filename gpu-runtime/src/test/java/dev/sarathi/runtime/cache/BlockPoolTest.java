@@ -86,6 +86,14 @@ class BlockPoolTest {
   }
 
   @Test
+  void shouldTellEqualTokensAfterDifferentBeginningsApart() {
+    computed(1, 2, 3, 4);
+    computed(5, 6);
+
+    assertThat(found(5, 6, 3, 4)).isEqualTo(1);
+  }
+
+  @Test
   void shouldNotFindTheChildrenOfAnEvictedParentUnderANewOne() {
     // given: the chain 1 2, 3 4 is evicted whole
     computed(1, 2, 3, 4).release();
