@@ -63,6 +63,8 @@ class ArchitectureTest {
   static final ArchRule theEngineShouldBeLayered =
       layeredArchitecture()
           .consideringOnlyDependenciesInLayers()
+          .layer("trace")
+          .definedBy("dev.sarathi.runtime.trace..")
           .layer("engine")
           .definedBy("dev.sarathi.runtime")
           .layer("execute")
@@ -75,6 +77,8 @@ class ArchitectureTest {
           .definedBy("dev.sarathi.runtime.model..")
           .layer("text")
           .definedBy("dev.sarathi.runtime.text..")
+          .whereLayer("trace")
+          .mayOnlyAccessLayers("engine")
           .whereLayer("engine")
           .mayOnlyAccessLayers("execute", "schedule", "cache", "model", "text")
           .whereLayer("execute")
@@ -96,6 +100,7 @@ class ArchitectureTest {
           .should()
           .resideOutsideOfPackages(
               "dev.sarathi.runtime",
+              "dev.sarathi.runtime.trace..",
               "dev.sarathi.runtime.execute..",
               "dev.sarathi.runtime.schedule..",
               "dev.sarathi.runtime.cache..",

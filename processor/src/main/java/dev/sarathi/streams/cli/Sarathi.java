@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
       RunCommand.class,
       SubmitCommand.class,
       TailCommand.class,
+      TimelineCommand.class,
       BrokerCommand.class,
       InfoCommand.class,
     },
