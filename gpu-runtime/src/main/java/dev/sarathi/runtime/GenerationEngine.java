@@ -5,7 +5,7 @@ import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.ExecutorFailedException;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Policy;
-import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Sequence;
 import dev.sarathi.runtime.schedule.Sharing;
@@ -17,7 +17,11 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,10 +48,15 @@ import org.slf4j.LoggerFactory;
 public final class GenerationEngine implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(GenerationEngine.class);
 
-  /** How often deadlines and held generations are looked at while nothing can be computed. */
-  private static final long IDLE_NANOS = 10_000_000;
+  /**
+   * How often every generation is asked for its deadline, and whether its listener has enough.
+   * Those that have begun are asked the latter before each iteration; thousands may wait, and an
+   * iteration of a small model takes less than asking them all.
+   */
+  private static final long ROUND_NANOS = 10_000_000;
 
-  private static final int[] NO_TOKENS = {};
+  /** A choice whose sequence is in the scheduler. */
+  private record Member(LiveGeneration generation, Choice choice) {}
 
   private final EngineConfig config;
   private final LoadedModel model;
@@ -55,12 +64,16 @@ public final class GenerationEngine implements AutoCloseable {
   private final Scheduler scheduler;
   private final Thread thread;
   private final AtomicLong nextSequence = new AtomicLong();
+  private final AtomicLong nextGroup = new AtomicLong();
   private final Queue<Runnable> actions = new ConcurrentLinkedQueue<>();
-  private final Map<Long, LiveGeneration> live = new HashMap<>();
+  private final Set<LiveGeneration> generations = new LinkedHashSet<>();
+  private final Set<LiveGeneration> begun = new LinkedHashSet<>();
+  private final Map<Long, Member> members = new HashMap<>();
   private final AtomicInteger inEngine = new AtomicInteger();
   private final CountDownLatch warm = new CountDownLatch(1);
   private final ObservedIterations observed;
   private int batchesInFlight;
+  private long lastRound;
   private volatile boolean closing;
   private volatile Scheduler.Load load;
   private volatile Optional<EngineFailedException> failure = Optional.empty();
@@ -108,6 +121,7 @@ public final class GenerationEngine implements AutoCloseable {
                     config.maxSequences(),
                     config.tenancy()));
     this.load = scheduler.load();
+    this.lastRound = System.nanoTime() - ROUND_NANOS;
     this.observed = new ObservedIterations(observer);
     this.thread = Thread.ofPlatform().name("sarathi-engine").daemon().unstarted(this::run);
     thread.start();
@@ -147,73 +161,72 @@ public final class GenerationEngine implements AutoCloseable {
    * @throws IllegalStateException if the engine is closed
    */
   public GenerationHandle submit(final GenerationRequest request, final TokenListener listener) {
-    return submit(request, NO_TOKENS, false, listener);
+    return submit(request, List.of(), false, listener);
   }
 
   /**
    * Goes on with a generation of which another run has emitted the first tokens.
    *
-   * @param emitted the tokens emitted before; they are not emitted again
+   * @param emitted what was emitted before of each choice, from the first on, and is not emitted
+   *     again; choices that are not in the list begin anew
    * @throws InvalidRequestException if the request can never be served
    * @throws QueueFullException if as many wait as the configuration allows
    * @throws EngineFailedException if the engine is broken
    * @throws IllegalStateException if the engine is closed
    */
   public GenerationHandle resume(
-      final GenerationRequest request, final int[] emitted, final TokenListener listener) {
+      final GenerationRequest request,
+      final List<EmittedChoice> emitted,
+      final TokenListener listener) {
     return submit(request, emitted, false, listener);
   }
 
-  /** Starts a generation whose listener also takes the logits after the prompt's last token. */
+  /** Starts a generation whose listener also takes the logits of each token of the first choice. */
   public GenerationHandle submitWithLogits(
       final GenerationRequest request, final TokenListener listener) {
-    return submit(request, NO_TOKENS, true, listener);
+    return submit(request, List.of(), true, listener);
   }
 
   private GenerationHandle submit(
       final GenerationRequest request,
-      final int[] emitted,
+      final List<EmittedChoice> emitted,
       final boolean logits,
       final TokenListener listener) {
     requireServing();
-    final int[] prompt = promptOf(request);
-    model.check("emitted", emitted);
+    final int[] prompt = servedPromptOf(request);
     final int room = model.contextLength() - prompt.length;
     final int maxTokens = Math.min(request.maxTokens().orElse(room), room);
-    if (emitted.length >= maxTokens) {
-      throw new InvalidRequestException(
-          "max_tokens", "%d, with %d tokens emitted before".formatted(maxTokens, emitted.length));
-    }
+    final SamplingRule rule = ruleOf(request, logits);
     final long now = executor.now();
     final long rank =
         request.priority() == Priority.BULK ? now + config.bulkAging().toNanos() : now;
-    final Sequence sequence =
-        new Sequence(
-            nextSequence.getAndIncrement(),
-            rank,
-            prompt,
-            emitted,
-            maxTokens,
-            planOf(request, logits),
-            request.tenant(),
-            Sharing.DEFAULT);
-    final TextStream text = new TextStream(model.tokenizer(), prompt, request.stop());
-    for (final int token : emitted) {
-      text.push(token);
+    final Sharing sharing = sharingOf(request);
+    final List<Choice> choices = new ArrayList<>();
+    for (int index = 0; index < request.choices(); index++) {
+      final EmittedChoice before =
+          index < emitted.size() ? emitted.get(index) : EmittedChoice.NOTHING;
+      if (before.finished()) {
+        continue;
+      }
+      model.check("emitted", before.tokens());
+      if (before.tokens().length >= maxTokens) {
+        throw new InvalidRequestException(
+            "max_tokens",
+            "%d, with %d tokens emitted before".formatted(maxTokens, before.tokens().length));
+      }
+      choices.add(choice(request, index, prompt, before.tokens(), maxTokens, rank, rule, sharing));
+    }
+    if (choices.isEmpty()) {
+      throw new InvalidRequestException("emitted", "holds the end of every choice already");
     }
     final LiveGeneration generation =
         new LiveGeneration(
             request,
-            sequence,
             prompt.length,
-            maxTokens,
-            request.ignoreEos() ? Set.of() : model.eosTokens(),
-            text,
+            choices,
             listener,
-            this::act,
-            this::forget,
-            executor::now);
-    takePlace();
+            new LiveGeneration.Surroundings(this::act, this::forget, executor::now));
+    takePlaces(choices.size());
     final Runnable admission = () -> admit(generation);
     act(admission);
     if ((failure.isPresent() || closing) && actions.remove(admission)) {
@@ -222,11 +235,57 @@ public final class GenerationEngine implements AutoCloseable {
     return generation;
   }
 
+  private int[] servedPromptOf(final GenerationRequest request) {
+    try {
+      return promptOf(request);
+    } catch (final IllegalStateException e) {
+      // The tokenizer goes with the engine, which may end at any moment.
+      requireServing();
+      throw e;
+    }
+  }
+
+  private Choice choice(
+      final GenerationRequest request,
+      final int index,
+      final int[] prompt,
+      final int[] emitted,
+      final int maxTokens,
+      final long rank,
+      final SamplingRule rule,
+      final Sharing sharing) {
+    final boolean scored =
+        request.promptLogprobs().isPresent() && index == 0 && emitted.length == 0;
+    final Sequence sequence =
+        new Sequence(
+            nextSequence.getAndIncrement(),
+            rank,
+            prompt,
+            emitted,
+            maxTokens,
+            scored
+                ? rule.forChoice(index)
+                : rule.forChoice(index).withPromptLogprobs(SamplingRule.NO_LOGPROBS),
+            request.tenant(),
+            // The log-probabilities of a position cannot be had without computing it.
+            scored ? sharing.withoutReading() : sharing);
+    final Set<Integer> endTokens = new HashSet<>(request.stopTokens());
+    if (!request.ignoreEos()) {
+      endTokens.addAll(model.eosTokens());
+    }
+    final TextStream text = new TextStream(model.tokenizer(), prompt, request.stop());
+    for (final int token : emitted) {
+      text.push(token);
+    }
+    return new Choice(index, sequence, maxTokens, endTokens, text);
+  }
+
   /** Counts on the caller's thread, so that it learns at once that it is refused. */
-  private void takePlace() {
-    final int waiting = inEngine.getAndIncrement() - load.running();
-    if (waiting >= config.maxWaiting()) {
-      inEngine.decrementAndGet();
+  private void takePlaces(final int wanted) {
+    final int waiting = inEngine.getAndAdd(wanted) - load.running();
+    // A request with more choices than may wait is taken when nothing else waits.
+    if (waiting > 0 && waiting + wanted > config.maxWaiting()) {
+      inEngine.addAndGet(-wanted);
       throw new QueueFullException(waiting, config.maxWaiting());
     }
   }
@@ -242,18 +301,11 @@ public final class GenerationEngine implements AutoCloseable {
   }
 
   private int[] promptOf(final GenerationRequest request) {
-    if (request.id().isEmpty()) {
-      throw new InvalidRequestException("id", "is empty");
-    }
-    request.sampling().validate();
-    if (request.maxTokens().orElse(1) < 1) {
-      throw new InvalidRequestException(
-          "max_tokens", request.maxTokens().getAsInt() + " is less than 1");
-    }
-    if (request.stop().contains("")) {
-      throw new InvalidRequestException("stop", "holds an empty string, which would stop at once");
-    }
-    final int[] ids = model.encode(request.prompt());
+    request.validate();
+    model.check("stop_token_ids", request.stopTokens());
+    model.check("logit_bias", request.sampling().logitBias().keySet());
+    final int[] whole = model.encode(request.prompt());
+    final int[] ids = request.truncatePrompt().isPresent() ? truncated(whole, request) : whole;
     if (ids.length >= model.contextLength()) {
       throw new InvalidRequestException(
           "prompt",
@@ -263,16 +315,48 @@ public final class GenerationEngine implements AutoCloseable {
     return ids;
   }
 
-  private static SamplingPlan planOf(final GenerationRequest request, final boolean logits) {
+  private int[] truncated(final int[] ids, final GenerationRequest request) {
+    final int wanted = request.truncatePrompt().getAsInt();
+    final int room = model.contextLength() - request.maxTokens().orElse(1);
+    final int keep = wanted == 0 ? Math.max(1, room) : wanted;
+    if (ids.length <= keep) {
+      return ids;
+    }
+    final int[] kept = Arrays.copyOfRange(ids, ids.length - keep, ids.length);
+    // Without the token that begins every text, a model is at a loss.
+    if (keep > 1 && model.bosToken().isPresent() && ids[0] == model.bosToken().getAsInt()) {
+      kept[0] = ids[0];
+    }
+    return kept;
+  }
+
+  private static SamplingRule ruleOf(final GenerationRequest request, final boolean logits) {
     final Sampling sampling = request.sampling();
-    return new SamplingPlan(
+    final int[] biased = sampling.logitBias().keySet().stream().mapToInt(i -> i).sorted().toArray();
+    final float[] bias = new float[biased.length];
+    for (int i = 0; i < biased.length; i++) {
+      bias[i] = sampling.logitBias().get(biased[i]);
+    }
+    return new SamplingRule(
         sampling.temperature(),
+        sampling.minP(),
         sampling.topK(),
         sampling.topP(),
+        new SamplingRule.Penalties(
+            sampling.repetitionPenalty(), sampling.presencePenalty(), sampling.frequencyPenalty()),
+        new SamplingRule.LogitBias(biased, bias),
         sampling.seed().orElseGet(() -> seedOf(request.id())),
         0,
-        0,
+        request.logprobs().orElse(SamplingRule.NO_LOGPROBS),
+        request.promptLogprobs().orElse(SamplingRule.NO_LOGPROBS),
         logits);
+  }
+
+  /** The choices of a request are a group. */
+  private Sharing sharingOf(final GenerationRequest request) {
+    return request.choices() > 1
+        ? Sharing.DEFAULT.withGroup(nextGroup.getAndIncrement())
+        : Sharing.DEFAULT;
   }
 
   /** A request without a seed draws the same numbers on every replay, whoever serves it. */
@@ -292,15 +376,32 @@ public final class GenerationEngine implements AutoCloseable {
   }
 
   private void admit(final LiveGeneration generation) {
-    live.put(generation.sequence().id(), generation);
-    scheduler.add(generation.sequence());
+    generations.add(generation);
+    enter(generation, generation.leader());
+    generation.holdUnlessAccepted();
   }
 
-  private void forget(final LiveGeneration generation) {
+  private void enter(final LiveGeneration generation, final Choice choice) {
+    members.put(choice.sequence().id(), new Member(generation, choice));
+    scheduler.add(choice.sequence());
+  }
+
+  /** The prompt is computed, or never will be: the other choices share its blocks. */
+  private void enterFollowers(final LiveGeneration generation) {
+    generation.takeFollowers().forEach(choice -> enter(generation, choice));
+  }
+
+  private void forget(final LiveGeneration generation, final Choice choice) {
     inEngine.decrementAndGet();
-    observed.ended(generation.sequence().id());
-    live.remove(generation.sequence().id());
-    scheduler.remove(generation.sequence().id());
+    observed.ended(choice.sequence().id());
+    members.remove(choice.sequence().id());
+    scheduler.remove(choice.sequence().id());
+    if (generation.isOver()) {
+      generations.remove(generation);
+      begun.remove(generation);
+    } else {
+      enterFollowers(generation);
+    }
   }
 
   private void run() {
@@ -323,8 +424,13 @@ public final class GenerationEngine implements AutoCloseable {
     for (Runnable action = actions.poll(); action != null; action = actions.poll()) {
       action.run();
     }
-    expire();
-    List.copyOf(live.values()).forEach(LiveGeneration::holdUnlessAccepted);
+    if (System.nanoTime() - lastRound >= ROUND_NANOS) {
+      lastRound = System.nanoTime();
+      expire();
+      List.copyOf(generations).forEach(LiveGeneration::holdUnlessAccepted);
+    } else {
+      List.copyOf(begun).forEach(LiveGeneration::holdUnlessAccepted);
+    }
     while (executor.accepts()) {
       final Optional<Batch> batch = scheduler.next(executor.now());
       if (batch.isEmpty()) {
@@ -332,43 +438,69 @@ public final class GenerationEngine implements AutoCloseable {
       }
       final long now = executor.now();
       for (final Slice slice : batch.get().slices()) {
-        live.get(slice.sequence()).scheduled(now);
+        final LiveGeneration generation = members.get(slice.sequence()).generation();
+        generation.scheduled(now);
+        begun.add(generation);
       }
-      observed.planned(batch.get(), scheduler, live::get);
+      observed.planned(batch.get(), scheduler, this::part);
       executor.submit(batch.get());
       batchesInFlight++;
     }
     load = scheduler.load();
     final boolean idle = batchesInFlight == 0;
-    executor.await(executor.now() + IDLE_NANOS).ifPresent(this::completed);
+    executor.await(executor.now() + ROUND_NANOS).ifPresent(this::completed);
     load = scheduler.load();
     if (idle && actions.isEmpty()) {
-      LockSupport.parkNanos(this, live.isEmpty() ? Long.MAX_VALUE : IDLE_NANOS);
+      LockSupport.parkNanos(this, generations.isEmpty() ? Long.MAX_VALUE : ROUND_NANOS);
     }
   }
 
   private void expire() {
     final Instant now = Instant.now();
-    live.values().stream()
-        .filter(generation -> generation.deadline().filter(now::isAfter).isPresent())
+    generations.stream()
+        .filter(generation -> generation.request().deadline().filter(now::isAfter).isPresent())
         .toList()
-        .forEach(generation -> generation.end(FinishReason.DEADLINE, Optional.empty()));
+        .forEach(generation -> generation.end(FinishReason.DEADLINE));
   }
 
   private void completed(final StepResult result) {
     batchesInFlight--;
+    for (final StepResult.Scored scored : result.scored()) {
+      member(scored.sequence()).ifPresent(member -> member.generation().scored(scored));
+    }
     for (final StepResult.Sampled sampled : scheduler.completed(result)) {
-      final LiveGeneration generation = live.get(sampled.sequence());
-      sampled.logits().ifPresent(generation::promptLogits);
-      generation.accept(sampled.token(), result.end());
+      // Absent when a listener failed a moment ago, by which its other choices ended.
+      member(sampled.sequence())
+          .ifPresent(
+              member -> {
+                enterFollowers(member.generation());
+                member.generation().accept(member.choice(), sampled, result.end());
+              });
     }
     for (final StepResult.Failure failed : result.failures()) {
-      final LiveGeneration generation = live.get(failed.sequence());
-      if (generation != null) {
-        generation.end(FinishReason.ERROR, Optional.of(failed.message()));
-      }
+      member(failed.sequence())
+          .ifPresent(
+              member ->
+                  member
+                      .generation()
+                      .end(member.choice(), FinishReason.ERROR, Optional.of(failed.message())));
     }
     observed.completed(result);
+  }
+
+  private Iteration.Part part(final Slice slice) {
+    final Member member = members.get(slice.sequence());
+    return new Iteration.Part(
+        slice.sequence(),
+        member.generation().request().id(),
+        member.choice().index(),
+        member.choice().sequence().isPrefill(slice.start()),
+        slice.start(),
+        slice.count());
+  }
+
+  private Optional<Member> member(final long sequence) {
+    return Optional.ofNullable(members.get(sequence));
   }
 
   private void breakDown(final Throwable cause) {
@@ -376,13 +508,12 @@ public final class GenerationEngine implements AutoCloseable {
         cause instanceof ExecutorFailedException ? cause.getMessage() : cause.toString();
     final EngineFailedException failed =
         new EngineFailedException("the engine broke down: " + reason, cause);
-    LOG.error("engine broke down generations={} model={}", live.size(), model.name(), cause);
+    LOG.error("engine broke down generations={} model={}", generations.size(), model.name(), cause);
     failure = Optional.of(failed);
     for (Runnable action = actions.poll(); action != null; action = actions.poll()) {
       action.run();
     }
-    live.values().forEach(generation -> generation.fail(failed));
-    live.clear();
+    List.copyOf(generations).forEach(generation -> generation.fail(failed));
   }
 
   /** How often a generation lost its KV blocks to an older one, since the start. */

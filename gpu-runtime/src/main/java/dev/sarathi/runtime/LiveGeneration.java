@@ -1,19 +1,20 @@
 package dev.sarathi.runtime;
 
-import dev.sarathi.runtime.schedule.Sequence;
-import dev.sarathi.runtime.schedule.Slice;
+import dev.sarathi.runtime.schedule.Logprobs;
+import dev.sarathi.runtime.schedule.StepResult;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
-import java.util.Set;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A generation in the engine: follows its sequence's tokens, decides when it ends, tells its
- * listener.
+ * A generation in the engine: tells its listener what its choices gain, and how they end.
  *
  * <p>Threading: confined to the engine thread, but for {@link #cancel} and {@link #abandon}, which
  * hand over to it.
@@ -23,91 +24,82 @@ final class LiveGeneration implements GenerationHandle {
   private static final int[] NO_TOKENS = {};
 
   private final GenerationRequest request;
-  private final Sequence sequence;
   private final int promptLength;
-  private final int maxTokens;
-  private final Set<Integer> eosTokens;
-  private final TextStream text;
+  private final List<Choice> choices;
   private final TokenListener listener;
-  private final Consumer<Runnable> engineThread;
-  private final Consumer<LiveGeneration> ended;
-  private final LongSupplier clock;
+  private final Surroundings engine;
   private final long submitted;
+  private final List<Logprobs> promptLogprobs = new ArrayList<>();
+  private List<Choice> followers;
+  private int unfinished;
   private long firstScheduled = -1;
-  private long firstToken = -1;
-  private long lastToken = -1;
-  private long longestGap;
-  private boolean over;
 
   /**
-   * @param maxTokens the request's maximum, cut to what the context holds
-   * @param eosTokens the tokens by which the model ends; none when the request ignores them
-   * @param engineThread runs an action on the engine thread
-   * @param ended called once when the generation is over, on the engine thread
-   * @param clock the executor's clock
+   * What a generation needs of the engine.
+   *
+   * @param thread runs an action on the engine thread
+   * @param ended told once of each choice that is over, on the engine thread
+   * @param clock the executor's
+   */
+  record Surroundings(
+      Consumer<Runnable> thread, BiConsumer<LiveGeneration, Choice> ended, LongSupplier clock) {}
+
+  /**
+   * @param choices those that have not ended, at least one
    */
   LiveGeneration(
       final GenerationRequest request,
-      final Sequence sequence,
       final int promptLength,
-      final int maxTokens,
-      final Set<Integer> eosTokens,
-      final TextStream text,
+      final List<Choice> choices,
       final TokenListener listener,
-      final Consumer<Runnable> engineThread,
-      final Consumer<LiveGeneration> ended,
-      final LongSupplier clock) {
+      final Surroundings engine) {
     this.request = request;
-    this.sequence = sequence;
     this.promptLength = promptLength;
-    this.maxTokens = maxTokens;
-    this.eosTokens = eosTokens;
-    this.text = text;
+    this.choices = List.copyOf(choices);
     this.listener = listener;
-    this.engineThread = engineThread;
-    this.ended = ended;
-    this.clock = clock;
-    this.submitted = clock.getAsLong();
+    this.engine = engine;
+    this.submitted = engine.clock.getAsLong();
+    this.followers = this.choices.subList(1, choices.size());
+    this.unfinished = choices.size();
   }
 
-  Sequence sequence() {
-    return sequence;
+  GenerationRequest request() {
+    return request;
   }
 
-  /** What a slice of its sequence computes; to be asked before the next batch is planned. */
-  Iteration.Part part(final Slice slice) {
-    return new Iteration.Part(
-        sequence.id(),
-        request.id(),
-        0,
-        sequence.isPrefill(slice.start()),
-        slice.start(),
-        slice.count());
+  /** The choice that computes the prompt, whose blocks the others then share. */
+  Choice leader() {
+    return choices.getFirst();
   }
 
-  Optional<Instant> deadline() {
-    return request.deadline();
+  /** The choices beside the leader, once: they may begin when the leader's prompt is computed. */
+  List<Choice> takeFollowers() {
+    final List<Choice> waiting = followers;
+    followers = List.of();
+    return waiting.stream().filter(choice -> !choice.isOver()).toList();
+  }
+
+  boolean isOver() {
+    return unfinished == 0;
   }
 
   @Override
   public void cancel() {
-    engineThread.accept(() -> end(FinishReason.CANCELLED, Optional.empty()));
+    engine.thread.accept(() -> end(FinishReason.CANCELLED));
   }
 
   @Override
   public void abandon() {
-    engineThread.accept(
-        () -> {
-          if (!over) {
-            over = true;
-            ended.accept(this);
-          }
-        });
+    engine.thread.accept(this::drop);
   }
 
   /** Asks the listener, before an iteration, whether this generation takes part in it. */
   void holdUnlessAccepted() {
-    guarded(() -> sequence.hold(!listener.accepts()));
+    guarded(
+        () -> {
+          final boolean hold = !listener.accepts();
+          choices.forEach(choice -> choice.sequence().hold(hold));
+        });
   }
 
   void scheduled(final long now) {
@@ -116,58 +108,93 @@ final class LiveGeneration implements GenerationHandle {
     }
   }
 
-  void promptLogits(final float[] logits) {
-    guarded(() -> listener.onPromptLogits(logits));
+  /** Takes log-probabilities of the prompt; those given before a preemption come again. */
+  void scored(final StepResult.Scored scored) {
+    for (int i = 0; i < scored.tokens().size(); i++) {
+      if (scored.start() + i == promptLogprobs.size() + 1) {
+        promptLogprobs.add(scored.tokens().get(i));
+      }
+    }
   }
 
-  /** Takes the token that the sequence has just gained. */
-  void accept(final int token, final long now) {
-    if (over) {
+  /** Takes the token that a choice's sequence has just gained. */
+  void accept(final Choice choice, final StepResult.Sampled sampled, final long now) {
+    if (choice.isOver()) {
       return;
     }
-    if (firstToken < 0) {
-      firstToken = now;
-    } else {
-      longestGap = Math.max(longestGap, now - lastToken);
-    }
-    lastToken = now;
-    final int index = sequence.generated() - 1;
-    final boolean eos = eosTokens.contains(token);
-    String delta = eos ? "" : text.push(token);
-    Optional<FinishReason> reason = Optional.empty();
-    if (eos || text.stopped()) {
-      reason = Optional.of(FinishReason.STOP);
-    } else if (sequence.generated() == maxTokens) {
-      reason = Optional.of(FinishReason.LENGTH);
-    }
-    if (reason.isPresent() && !text.stopped()) {
-      delta += text.finish();
-    }
-    emit(index, new int[] {token}, delta, reason.map(r -> finish(r, Optional.empty(), now)));
+    final int index = choice.sequence().generated() - 1;
+    sampled.logits().ifPresent(logits -> guarded(() -> listener.onLogits(index, logits)));
+    final Choice.Gain gain = choice.accept(sampled.token(), now);
+    emit(
+        choice,
+        index,
+        new int[] {sampled.token()},
+        sampled.logprobs().stream().toList(),
+        gain.text(),
+        gain.end().map(reason -> finish(choice, reason, Optional.empty(), now)));
   }
 
-  /** Ends the generation without a further token. */
-  void end(final FinishReason reason, final Optional<String> error) {
-    if (!over) {
-      final Finish finish = finish(reason, error, clock.getAsLong());
-      emit(sequence.generated(), NO_TOKENS, text.finish(), Optional.of(finish));
+  /** Ends every choice that has not ended, without a further token. */
+  void end(final FinishReason reason) {
+    choices.forEach(choice -> end(choice, reason, Optional.empty()));
+  }
+
+  /** Ends one choice without a further token. */
+  void end(final Choice choice, final FinishReason reason, final Optional<String> error) {
+    if (!choice.isOver()) {
+      final Finish finish = finish(choice, reason, error, engine.clock.getAsLong());
+      emit(
+          choice,
+          choice.sequence().generated(),
+          NO_TOKENS,
+          List.of(),
+          choice.rest(),
+          Optional.of(finish));
     }
   }
 
   void fail(final EngineFailedException failure) {
-    if (!over) {
-      over = true;
+    if (unfinished > 0) {
+      drop();
       guarded(() -> listener.onEngineFailure(failure));
     }
   }
 
+  private void drop() {
+    choices.stream().filter(choice -> !choice.isOver()).forEach(this::over);
+  }
+
+  private void over(final Choice choice) {
+    choice.end();
+    unfinished--;
+    engine.ended.accept(this, choice);
+  }
+
   private void emit(
-      final int index, final int[] tokens, final String delta, final Optional<Finish> finish) {
+      final Choice choice,
+      final int index,
+      final int[] tokens,
+      final List<Logprobs> logprobs,
+      final String text,
+      final Optional<Finish> finish) {
     if (finish.isPresent()) {
-      over = true;
-      ended.accept(this);
+      over(choice);
     }
-    guarded(() -> listener.onTokens(new TokenDelta(index, tokens, delta, Instant.now(), finish)));
+    final List<Logprobs> prompt =
+        choice.index() == 0 && index == 0 && tokens.length > 0 ? promptLogprobs : List.of();
+    guarded(
+        () ->
+            listener.onTokens(
+                new TokenDelta(
+                    choice.index(),
+                    index,
+                    tokens,
+                    logprobs,
+                    prompt,
+                    text,
+                    Instant.now(),
+                    finish,
+                    unfinished == 0)));
   }
 
   /** A listener that throws loses its own generation, nobody else's. */
@@ -176,20 +203,25 @@ final class LiveGeneration implements GenerationHandle {
       call.run();
     } catch (final RuntimeException e) {
       LOG.error("listener of request {} failed; its generation is dropped", request.id(), e);
-      if (!over) {
-        over = true;
-        ended.accept(this);
-      }
+      drop();
     }
   }
 
-  private Finish finish(final FinishReason reason, final Optional<String> error, final long now) {
+  private Finish finish(
+      final Choice choice,
+      final FinishReason reason,
+      final Optional<String> error,
+      final long now) {
     return new Finish(
         reason,
         error,
-        new Finish.Usage(promptLength, sequence.generated(), 0),
+        new Finish.Usage(
+            promptLength, choice.sequence().generated(), choice.cachedTokens(promptLength)),
         new Finish.Timing(
-            span(firstScheduled), span(firstToken), span(now), Duration.ofNanos(longestGap)));
+            span(firstScheduled),
+            span(choice.firstToken()),
+            span(now),
+            Duration.ofNanos(choice.longestGap())));
   }
 
   private Duration span(final long until) {

@@ -12,6 +12,7 @@ import dev.sarathi.runtime.text.jinja.TemplateException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,6 +22,7 @@ import org.slf4j.LoggerFactory;
  *
  * @param contextLength the most tokens of one sequence
  * @param vocabularySize valid token ids are below it
+ * @param bosToken the token that begins every text, if there is one
  * @param eosTokens the tokens by which the model ends a generation
  * @param tokenizer absent if the model's folder has none; then prompts are token ids
  * @param chatTemplate absent if the model's folder has none; then no prompt is a conversation
@@ -30,6 +32,7 @@ record LoadedModel(
     String fingerprint,
     int contextLength,
     int vocabularySize,
+    OptionalInt bosToken,
     Set<Integer> eosTokens,
     Optional<Tokenizer> tokenizer,
     Optional<ChatTemplate> chatTemplate,
@@ -69,6 +72,7 @@ record LoadedModel(
               model.fingerprint(),
               context,
               model.config().vocabularySize(),
+              model.config().bosToken(),
               model.config().eosTokens(),
               Files.exists(config.model().resolve("tokenizer.json"))
                   ? Optional.of(Tokenizer.open(config.model()))
@@ -171,10 +175,18 @@ record LoadedModel(
    */
   void check(final String field, final int[] ids) {
     for (final int id : ids) {
-      if (id < 0 || id >= vocabularySize) {
-        throw new InvalidRequestException(
-            field, id + " is not a token of the model; valid is 0 to " + (vocabularySize - 1));
-      }
+      check(field, id);
+    }
+  }
+
+  void check(final String field, final Set<Integer> ids) {
+    ids.forEach(id -> check(field, id));
+  }
+
+  private void check(final String field, final int id) {
+    if (id < 0 || id >= vocabularySize) {
+      throw new InvalidRequestException(
+          field, id + " is not a token of the model; valid is 0 to " + (vocabularySize - 1));
     }
   }
 

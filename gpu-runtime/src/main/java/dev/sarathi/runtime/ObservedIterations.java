@@ -3,13 +3,14 @@ package dev.sarathi.runtime;
 import dev.sarathi.runtime.cache.BlockPool;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Scheduler;
+import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.LongFunction;
+import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -37,13 +38,11 @@ final class ObservedIterations {
 
   /** Notes a batch that is about to be submitted. */
   void planned(
-      final Batch batch, final Scheduler scheduler, final LongFunction<LiveGeneration> live) {
+      final Batch batch, final Scheduler scheduler, final Function<Slice, Iteration.Part> part) {
     if (observer.isPresent()) {
       inFlight.add(
           new Planned(
-              batch.slices().stream()
-                  .map(slice -> live.apply(slice.sequence()).part(slice))
-                  .toList(),
+              batch.slices().stream().map(part).toList(),
               scheduler.preempted(),
               scheduler.load(),
               scheduler.blocks()));

@@ -21,7 +21,8 @@ public interface TokenListener {
   }
 
   /**
-   * Takes the logits after the last token of the prompt, when the generation was asked for them.
+   * Takes the logits from which the first choice's token of this index was drawn, before that
+   * token, when the generation was asked for them.
    */
-  default void onPromptLogits(final float[] logits) {}
+  default void onLogits(final int index, final float[] logits) {}
 }

@@ -4,6 +4,7 @@ import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
 import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import java.time.Duration;
 import java.util.List;
@@ -58,9 +59,16 @@ final class WarmUp {
   private void compute(final int rows) {
     final int[] blocks =
         IntStream.range(0, Math.ceilDiv(rows, executor.limits().blockTokens())).toArray();
-    final SamplingPlan plan = new SamplingPlan(1, 20, 0.9f, 0, 0, 0, false);
+    final SamplingPlan plan = SamplingPlan.first(SamplingRule.drawing(1, 0, 20, 0.9f, 0));
     final Slice slice =
-        new Slice(-1, 0, rows, new Input.Known(new int[rows]), blocks, Optional.of(plan));
+        new Slice(
+            -1,
+            0,
+            rows,
+            new Input.Known(new int[rows]),
+            blocks,
+            Optional.of(plan),
+            Optional.empty());
     executor.submit(new Batch(batch++, List.of(slice)));
     while (executor.await(Long.MAX_VALUE).isEmpty()) {
       Thread.onSpinWait();

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -79,6 +80,7 @@ class ChatPromptTest {
         "f",
         256,
         898,
+        OptionalInt.empty(),
         Set.of(2),
         Optional.of(tokenizer),
         template,

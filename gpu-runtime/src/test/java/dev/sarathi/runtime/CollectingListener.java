@@ -17,7 +17,7 @@ final class CollectingListener implements TokenListener {
   @Override
   public synchronized void onTokens(final TokenDelta delta) {
     deltas.add(delta);
-    if (delta.finish().isPresent()) {
+    if (delta.last()) {
       done.complete(List.copyOf(deltas));
     }
   }
@@ -28,8 +28,10 @@ final class CollectingListener implements TokenListener {
   }
 
   @Override
-  public void onPromptLogits(final float[] values) {
-    logits.complete(values);
+  public void onLogits(final int index, final float[] values) {
+    if (index == 0) {
+      logits.complete(values);
+    }
   }
 
   synchronized int tokensSoFar() {

@@ -2,13 +2,14 @@ package dev.sarathi.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sarathi.runtime.CollectingListener.Collected;
+import dev.sarathi.runtime.schedule.Policy;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -16,13 +17,12 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Tokens and logits, bit for bit, whatever runs beside a generation: half of the requests take the
- * likeliest token, the others draw.
+ * Tokens and logits, bit for bit, whatever runs beside a generation. Three requests are watched:
+ * one takes the likeliest token, one draws, one draws with penalties, which look back on every
+ * token.
  */
 class DeterminismTest {
   private static final EngineConfig CONFIG =
@@ -30,36 +30,87 @@ class DeterminismTest {
           .withMaxContext(320)
           .withWarmUp(Duration.ZERO);
   private static final long BLOCK_BYTES = 16L * 5 * 2 * 2 * 32 * 4;
-
-  private static final List<GenerationRequest> REQUESTS =
-      IntStream.range(0, 8).mapToObj(DeterminismTest::request).toList();
+  private static final int[] BEGINNING = new Random(1).ints(70, 3, 898).toArray();
+  private static final List<GenerationRequest> WATCHED =
+      List.of(
+          watched("greedy", Sampling.GREEDY),
+          watched("drawn", Sampling.at(0.9f).withTopK(50).withTopP(0.95f).withSeed(7)),
+          watched("penalised", Sampling.at(1.1f).withMinP(0.02f).withPenalties(1.2f, 0.3f, 0.2f)));
 
   private static List<Outcome> alone;
 
-  private record Outcome(int[] tokens, float[] logits) {}
+  private record Outcome(List<Integer> tokens, List<float[]> logits) {}
+
+  /**
+   * @param company how many requests are in the engine, the watched ones among them
+   * @param blocks of the KV cache; 0 for plenty
+   */
+  record Setting(
+      Policy policy, int budget, boolean prefixCache, int company, int blocks, int threads) {
+    EngineConfig config() {
+      final EngineConfig config =
+          CONFIG
+              .withPolicy(policy.toString())
+              .withTokenBudget(budget)
+              .withPrefixCache(prefixCache)
+              .withThreads(threads);
+      return blocks == 0 ? config : config.withKvMemory(blocks * BLOCK_BYTES);
+    }
+  }
 
   @BeforeAll
   static void runEachRequestAlone() throws Exception {
     alone = new ArrayList<>();
-    try (GenerationEngine engine = GenerationEngine.start(CONFIG.withThreads(1))) {
-      for (final GenerationRequest request : REQUESTS) {
+    final EngineConfig config = CONFIG.withThreads(1).withPrefixCache(false);
+    try (GenerationEngine engine = GenerationEngine.start(config)) {
+      for (final GenerationRequest request : WATCHED) {
         alone.addAll(run(engine, List.of(request)));
       }
     }
   }
 
-  @ParameterizedTest
-  @CsvSource({"16, 2", "64, 1", "512, 2", "2048, 1"})
-  void shouldYieldTheSameBitsInABatch(final int budget, final int threads) throws Exception {
-    final EngineConfig config = CONFIG.withTokenBudget(budget).withThreads(threads);
-    try (GenerationEngine engine = GenerationEngine.start(config)) {
-      assertSame(run(engine, REQUESTS));
-    }
+  static Stream<Setting> someSettings() {
+    return Stream.of(
+        new Setting(Policy.STALL_FREE, 16, true, 7, 0, 2),
+        new Setting(Policy.STALL_FREE, 64, true, 24, 30, 2),
+        new Setting(Policy.STALL_FREE, 512, false, 7, 22, 1),
+        new Setting(Policy.PREFILL_FIRST, 2048, true, 7, 30, 2),
+        new Setting(Policy.MIXED, 512, false, 7, 0, 2),
+        new Setting(Policy.DECODE_FIRST, 512, true, 7, 0, 1),
+        new Setting(Policy.CHUNKED_ONLY, 64, false, 7, 30, 2),
+        new Setting(Policy.HYBRID_ONLY, 512, true, 7, 30, 2));
   }
 
-  @Test
-  void shouldYieldTheSameBitsWhenMemoryForcesPreemption() throws Exception {
-    yieldsTheSameBitsInBlocks(22, 64, 2);
+  @ParameterizedTest
+  @MethodSource("someSettings")
+  void shouldYieldTheSameBits(final Setting setting) throws Exception {
+    yieldsTheSameBits(setting);
+  }
+
+  /**
+   * 6 policies, 4 budgets, cache on and off, 3 sizes of company, memory ample and tight, and 24.
+   */
+  static Stream<Setting> everySetting() {
+    final List<Setting> settings = new ArrayList<>();
+    for (final Policy policy : Policy.values()) {
+      for (final int budget : new int[] {16, 64, 512, 2048}) {
+        for (final int company : new int[] {1, 7, 64}) {
+          for (final int blocks : new int[] {0, 26}) {
+            settings.add(new Setting(policy, budget, true, company, blocks, 2));
+            settings.add(new Setting(policy, budget, false, company, blocks, 2));
+          }
+        }
+        settings.add(new Setting(policy, budget, true, 16, 21, 1));
+      }
+    }
+    return settings.stream();
+  }
+
+  @Tag("long")
+  @ParameterizedTest
+  @MethodSource("everySetting")
+  void shouldYieldTheSameBitsInEverySetting(final Setting setting) throws Exception {
+    yieldsTheSameBits(setting);
   }
 
   @Test
@@ -67,101 +118,126 @@ class DeterminismTest {
     try (GenerationEngine engine =
         GenerationEngine.start(CONFIG.withWarmUp(Duration.ofSeconds(10)))) {
       Thread.sleep(300);
-      assertSame(run(engine, REQUESTS));
+      assertSame(run(engine, WATCHED), 0);
     }
   }
 
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "stall-free",
-        "prefill-first",
-        "mixed",
-        "decode-first",
-        "chunked-only",
-        "hybrid-only"
-      })
-  void shouldYieldTheSameBitsUnderEveryPolicy(final String policy) throws Exception {
-    final EngineConfig config = CONFIG.withTokenBudget(1_024).withPolicy(policy);
-    try (GenerationEngine engine = GenerationEngine.start(config)) {
-      assertSame(run(engine, REQUESTS));
-    }
-  }
-
-  @ParameterizedTest
-  @ValueSource(booleans = {true, false})
-  void shouldYieldTheSameBitsFromThePrefixCache(final boolean kept) throws Exception {
+  private static void yieldsTheSameBits(final Setting setting) throws Exception {
     final AtomicLong cachedTokens = new AtomicLong();
     try (GenerationEngine engine =
         GenerationEngine.start(
-            CONFIG.withTokenBudget(64).withPrefixCache(kept),
-            iteration -> cachedTokens.set(iteration.cachedTokens()))) {
-      assertSame(run(engine, REQUESTS));
-      assertSame(run(engine, REQUESTS));
+            setting.config(), iteration -> cachedTokens.set(iteration.cachedTokens()))) {
+      if (setting.company == 1) {
+        for (int i = 0; i < WATCHED.size(); i++) {
+          assertSame(run(engine, List.of(WATCHED.get(i))), i);
+        }
+      } else {
+        assertSame(run(engine, company(setting)), 0);
+        if (setting.blocks > 0 && setting.company > 7 && preempts(setting.policy)) {
+          assertThat(engine.preemptions()).isPositive();
+        }
+      }
     }
-    assertThat(cachedTokens.get() > 0).isEqualTo(kept);
-  }
-
-  @Tag("long")
-  @ParameterizedTest
-  @MethodSource("everySetting")
-  void shouldYieldTheSameBitsInEverySetting(final int blocks, final int budget, final int threads)
-      throws Exception {
-    yieldsTheSameBitsInBlocks(blocks, budget, threads);
-  }
-
-  static Stream<Object[]> everySetting() {
-    return Stream.of(20, 27, 48)
-        .flatMap(
-            blocks ->
-                Stream.of(16, 64, 512, 2048)
-                    .flatMap(
-                        budget ->
-                            Stream.of(1, 2)
-                                .map(threads -> new Object[] {blocks, budget, threads})));
-  }
-
-  private static void yieldsTheSameBitsInBlocks(
-      final int blocks, final int budget, final int threads) throws Exception {
-    final EngineConfig config = CONFIG.withTokenBudget(budget).withThreads(threads);
-    try (GenerationEngine engine =
-        GenerationEngine.start(config.withKvMemory(blocks * BLOCK_BYTES))) {
-      assertSame(run(engine, REQUESTS));
-      assertThat(engine.preemptions()).isPositive();
+    if (!setting.prefixCache) {
+      assertThat(cachedTokens).hasValue(0);
+    } else if (setting.blocks == 0 && (setting.company == 1 || setting.company > 7)) {
+      assertThat(cachedTokens).hasPositiveValue();
     }
   }
 
-  private static GenerationRequest request(final int number) {
-    final Random random = new Random(number);
-    final Sampling drawn = new Sampling(0.9f, 50, 0.95f, OptionalLong.of(number));
+  /** The others reserve what a request may need at most. */
+  private static boolean preempts(final Policy policy) {
+    return policy != Policy.MIXED && policy != Policy.DECODE_FIRST;
+  }
+
+  /** The watched requests first, then others, of which every second begins as they do. */
+  private static List<GenerationRequest> company(final Setting setting) {
+    final Random random = new Random(setting.hashCode());
+    final List<GenerationRequest> requests = new ArrayList<>(WATCHED);
+    for (int i = WATCHED.size(); i < setting.company; i++) {
+      final IntStream own = random.ints(1 + random.nextInt(120), 3, 898);
+      final IntStream prompt = i % 2 == 0 ? own : IntStream.concat(IntStream.of(BEGINNING), own);
+      requests.add(
+          random.nextInt(requests.size() + 1) == 0 ? requests.size() : 0,
+          GenerationRequest.of("other-" + i, new Prompt.Tokens(prompt.toArray()))
+              .withSampling(Sampling.at(1))
+              .withIgnoreEos(true)
+              .withMaxTokens(1 + random.nextInt(60)));
+    }
+    return requests;
+  }
+
+  private static GenerationRequest watched(final String id, final Sampling sampling) {
+    final IntStream own = new Random(id.hashCode()).ints(20, 3, 898);
     return GenerationRequest.of(
-            "r" + number, new Prompt.Tokens(random.ints(3 + 25 * number, 3, 898).toArray()))
-        .withSampling(number % 2 == 0 ? Sampling.GREEDY : drawn)
+            id, new Prompt.Tokens(IntStream.concat(IntStream.of(BEGINNING), own).toArray()))
+        .withSampling(sampling)
         .withIgnoreEos(true)
-        .withMaxTokens(100);
+        .withMaxTokens(60);
   }
 
+  /** What became of the watched ones among the requests, in the order of {@link #WATCHED}. */
   private static List<Outcome> run(
       final GenerationEngine engine, final List<GenerationRequest> requests) throws Exception {
-    final List<CollectingListener> listeners = new ArrayList<>();
+    final List<Bits> all = new ArrayList<>();
     for (final GenerationRequest request : requests) {
-      final CollectingListener listener = new CollectingListener();
-      listeners.add(listener);
-      engine.submitWithLogits(request, listener);
+      final Bits bits = new Bits(request.id());
+      all.add(bits);
+      if (WATCHED.contains(request)) {
+        engine.submitWithLogits(request, bits);
+      } else {
+        engine.submit(request, bits);
+      }
     }
-    final List<Outcome> outcomes = new ArrayList<>();
-    for (final CollectingListener listener : listeners) {
-      final Collected collected = listener.collected();
-      assertThat(collected.tokens()).hasSize(100);
-      outcomes.add(new Outcome(collected.tokens(), listener.logits()));
+    for (final Bits bits : all) {
+      bits.done.get(120, TimeUnit.SECONDS);
     }
-    return outcomes;
+    return WATCHED.stream()
+        .flatMap(request -> all.stream().filter(bits -> bits.id.equals(request.id())))
+        .map(bits -> new Outcome(bits.tokens, bits.logits))
+        .toList();
   }
 
-  private static void assertSame(final List<Outcome> outcomes) {
-    for (int i = 0; i < alone.size(); i++) {
-      assertThat(outcomes.get(i).tokens()).isEqualTo(alone.get(i).tokens());
-      assertThat(outcomes.get(i).logits()).isEqualTo(alone.get(i).logits());
+  private static void assertSame(final List<Outcome> outcomes, final int first) {
+    assertThat(outcomes).isNotEmpty();
+    for (int i = 0; i < outcomes.size(); i++) {
+      final Outcome expected = alone.get(first + i);
+      assertThat(outcomes.get(i).tokens()).hasSize(60).isEqualTo(expected.tokens());
+      for (int t = 0; t < 60; t++) {
+        assertThat(outcomes.get(i).logits().get(t)).isEqualTo(expected.logits().get(t));
+      }
+    }
+  }
+
+  /** Written on the engine thread; read when done. */
+  private static final class Bits implements TokenListener {
+    private final String id;
+    private final List<Integer> tokens = new ArrayList<>();
+    private final List<float[]> logits = new ArrayList<>();
+    private final CompletableFuture<Boolean> done = new CompletableFuture<>();
+
+    private Bits(final String id) {
+      this.id = id;
+    }
+
+    @Override
+    public void onTokens(final TokenDelta delta) {
+      for (final int token : delta.tokens()) {
+        tokens.add(token);
+      }
+      if (delta.last()) {
+        done.complete(true);
+      }
+    }
+
+    @Override
+    public void onLogits(final int index, final float[] values) {
+      logits.add(values);
+    }
+
+    @Override
+    public void onEngineFailure(final EngineFailedException failure) {
+      done.completeExceptionally(failure);
     }
   }
 }

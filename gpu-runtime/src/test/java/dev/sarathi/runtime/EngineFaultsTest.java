@@ -335,10 +335,11 @@ class EngineFaultsTest {
     executor.open.countDown();
 
     assertThatThrownBy(
-            () -> engine.resume(request("r"), new int[] {5, 1_000}, new CollectingListener()))
+            () -> engine.resume(request("r"), emitted(5, 1_000), new CollectingListener()))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage("emitted: 1000 is not a token of the model; valid is 0 to 999");
-    assertThatThrownBy(() -> engine.resume(request("r"), new int[20], new CollectingListener()))
+    assertThatThrownBy(
+            () -> engine.resume(request("r"), emitted(new int[20]), new CollectingListener()))
         .hasMessage("max_tokens: 20, with 20 tokens emitted before");
   }
 
@@ -383,6 +384,10 @@ class EngineFaultsTest {
     return listener.collected();
   }
 
+  private static List<EmittedChoice> emitted(final int... tokens) {
+    return List.of(new EmittedChoice(tokens, false));
+  }
+
   private static TokenListener listener(final Consumer<TokenDelta> tokens) {
     return new TokenListener() {
       @Override
@@ -421,7 +426,7 @@ class EngineFaultsTest {
     }
 
     @Override
-    public void onPromptLogits(final float[] logits) {
+    public void onLogits(final int index, final float[] logits) {
       throwIf("logits");
     }
 

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -43,7 +44,15 @@ final class ScriptedExecutor implements Executor {
   /** A model of a thousand tokens and a context of 256. */
   LoadedModel model() {
     return new LoadedModel(
-        "scripted", "f", 256, 1_000, Set.of(EOS), Optional.empty(), Optional.empty(), this);
+        "scripted",
+        "f",
+        256,
+        1_000,
+        OptionalInt.empty(),
+        Set.of(EOS),
+        Optional.empty(),
+        Optional.empty(),
+        this);
   }
 
   @Override
@@ -85,11 +94,15 @@ final class ScriptedExecutor implements Executor {
         } else {
           sampled.add(
               new StepResult.Sampled(
-                  slice.sequence(), token, Optional.of(new float[1]).filter(l -> index == 0)));
+                  slice.sequence(),
+                  token,
+                  Optional.empty(),
+                  Optional.of(new float[1])
+                      .filter(l -> slice.sampling().get().rule().returnLogits())));
         }
       }
     }
-    return Optional.of(new StepResult(batch.id(), now(), now(), sampled, failures));
+    return Optional.of(new StepResult(batch.id(), now(), now(), sampled, List.of(), failures));
   }
 
   @Override

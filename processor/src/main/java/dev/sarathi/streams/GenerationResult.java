@@ -2,9 +2,13 @@ package dev.sarathi.streams;
 
 import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.InvalidRequestException;
+import dev.sarathi.runtime.schedule.Logprobs;
+import java.time.Duration;
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** What a request yields: token parts while it runs, one completion at its end. */
 public sealed interface GenerationResult<K, V> {
@@ -16,35 +20,99 @@ public sealed interface GenerationResult<K, V> {
   Origin<K, V> origin();
 
   /**
-   * The next tokens. Those of one request are in order and without gaps; the last part carries the
-   * finish.
+   * The next tokens of one choice. Those of a choice are in order and without gaps; its last part
+   * carries its finish.
    *
-   * @param index the position of the first token in the generation
+   * @param choice which of the request's choices, from 0
+   * @param index the position of the first token in the choice
    * @param tokens may be empty in the last part
+   * @param logprobs one for each token, where the request asked for them; else empty
+   * @param promptLogprobs one for each token of the prompt but the first, with the first token of
+   *     choice 0, where the request asked for them; else empty
    * @param text the text that became certain
    * @param emittedAt when the engine emitted the last of the tokens
+   * @param finish present in the last part of the choice
+   * @param last whether every choice has ended with this: true once for each request
    */
   record Tokens<K, V>(
       String id,
       Origin<K, V> origin,
+      int choice,
       int index,
       List<Integer> tokens,
+      List<Logprobs> logprobs,
+      List<Logprobs> promptLogprobs,
       String text,
       Instant emittedAt,
       Provenance provenance,
-      Optional<Finish> finish)
+      Optional<Finish> finish,
+      boolean last)
       implements GenerationResult<K, V> {}
 
-  /** The whole generation, once, at its end; look at the finish for errors. */
+  /**
+   * The whole generation, once, at its end; look at the finish for errors.
+   *
+   * @param choices as many as the request asked for; one if it was rejected
+   * @param promptLogprobs one for each token of the prompt but the first, where the request asked
+   *     for them; else empty
+   */
   record Completion<K, V>(
       String id,
       Origin<K, V> origin,
-      List<Integer> tokens,
-      String text,
+      List<Choice> choices,
+      List<Logprobs> promptLogprobs,
       Instant emittedAt,
-      Provenance provenance,
-      Finish finish)
-      implements GenerationResult<K, V> {}
+      Provenance provenance)
+      implements GenerationResult<K, V> {
+
+    /** Those of the first choice. */
+    public List<Integer> tokens() {
+      return choices.getFirst().tokens();
+    }
+
+    /** That of the first choice. */
+    public String text() {
+      return choices.getFirst().text();
+    }
+
+    /** That of the first choice. */
+    public Finish finish() {
+      return choices.getFirst().finish();
+    }
+
+    /** The tokens of all choices, and those of the prompt once. */
+    public Finish.Usage usage() {
+      final Finish.Usage first = finish().usage();
+      return new Finish.Usage(
+          first.promptTokens(),
+          choices.stream().mapToInt(choice -> choice.finish().usage().completionTokens()).sum(),
+          first.cachedTokens());
+    }
+
+    /** Until the first token that of the first choice, and the longest of all choices else. */
+    public Finish.Timing timing() {
+      final Finish.Timing first = finish().timing();
+      return new Finish.Timing(
+          first.queued(),
+          first.timeToFirstToken(),
+          longest(Finish.Timing::total),
+          longest(Finish.Timing::longestGap));
+    }
+
+    private Duration longest(final Function<Finish.Timing, Duration> span) {
+      return choices.stream()
+          .map(choice -> span.apply(choice.finish().timing()))
+          .max(Comparator.naturalOrder())
+          .orElseThrow();
+    }
+  }
+
+  /**
+   * One of the continuations of a prompt.
+   *
+   * @param logprobs one for each token, where the request asked for them; else empty
+   */
+  record Choice(List<Integer> tokens, List<Logprobs> logprobs, String text, Finish finish) {}
 
   /**
    * A record that is no valid request; unless its id belongs to another request, a {@link

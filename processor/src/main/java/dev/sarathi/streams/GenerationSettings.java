@@ -15,7 +15,8 @@ import java.util.Objects;
  * @param maxAttempts a request taken up so often without a new token ends in an error
  * @param onModelChange what becomes of a half-done generation on another model
  * @param bulkAging after this long a bulk request is served like an interactive one
- * @param maxRequestBytes the most bytes of a stored request
+ * @param maxRequestBytes the most bytes of a stored request, and of what a completion may come to
+ *     by several choices and log-probabilities
  */
 public record GenerationSettings(
     int window,

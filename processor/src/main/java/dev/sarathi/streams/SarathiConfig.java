@@ -7,12 +7,16 @@ import static org.apache.kafka.common.config.ConfigDef.Range.atLeast;
 import static org.apache.kafka.common.config.ConfigDef.Range.between;
 
 import dev.sarathi.runtime.EngineConfig;
+import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.Tenancy;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.config.AbstractConfig;
 import org.apache.kafka.common.config.ConfigDef;
@@ -89,7 +93,60 @@ public final class SarathiConfig extends AbstractConfig {
 
   private static final String SCHEDULER_DOC =
       "The policy that composes each iteration. <code>stall-free</code> (Sarathi-Serve): every"
-          + " running decode first, prefill chunks in what is left of the token budget.";
+          + " running decode first, prefill chunks in what is left of the token budget."
+          + " <code>prefill-first</code> (vLLM): whole prompts alone before any decode."
+          + " <code>mixed</code> (Orca): all decodes and as many whole prompts as there is room"
+          + " for. <code>decode-first</code> (FasterTransformer): a batch of requests is decoded to"
+          + " its end before the next is begun. <code>chunked-only</code> and"
+          + " <code>hybrid-only</code>: either half of stall-free, for comparison.";
+
+  /** {@code sarathi.weights} */
+  public static final String WEIGHTS_CONFIG = "sarathi.weights";
+
+  private static final String WEIGHTS_DOC =
+      "The weights in memory: <code>auto</code> for as the model's files have them,"
+          + " <code>int8</code> to quantise the projections at load, in about half of the memory"
+          + " that bfloat16 takes and at a small loss of quality.";
+
+  /** {@code sarathi.prefix.cache} */
+  public static final String PREFIX_CACHE_CONFIG = "sarathi.prefix.cache";
+
+  private static final String PREFIX_CACHE_DOC =
+      "Whether the KV blocks of a prompt are kept, while memory lasts, for others that begin alike.";
+
+  /** {@code sarathi.max.waiting} */
+  public static final String MAX_WAITING_CONFIG = "sarathi.max.waiting";
+
+  private static final String MAX_WAITING_DOC =
+      "How many generations may wait in the engine, over all tasks of the process; further ones"
+          + " wait in the stores.";
+
+  /** {@code sarathi.tenant.weights} */
+  public static final String TENANT_WEIGHTS_CONFIG = "sarathi.tenant.weights";
+
+  private static final String TENANT_WEIGHTS_DOC =
+      "Shares of tenants, as <code>name:weight</code>, separated by commas: one of weight 2 is"
+          + " served twice the tokens of one of weight 1, which those have that are not named.";
+
+  /** {@code sarathi.tenant.max.sequences} */
+  public static final String TENANT_MAX_SEQUENCES_CONFIG = "sarathi.tenant.max.sequences";
+
+  private static final String TENANT_MAX_SEQUENCES_DOC =
+      "How many generations of one tenant may hold KV blocks at once; 0 for no such limit.";
+
+  /** {@code sarathi.tenant.max.tokens} */
+  public static final String TENANT_MAX_TOKENS_CONFIG = "sarathi.tenant.max.tokens";
+
+  private static final String TENANT_MAX_TOKENS_DOC =
+      "How many tokens, prompts and the most they may generate, the running generations of one"
+          + " tenant may have together; 0 for no such limit.";
+
+  /** {@code sarathi.trace.file} */
+  public static final String TRACE_FILE_CONFIG = "sarathi.trace.file";
+
+  private static final String TRACE_FILE_DOC =
+      "Every iteration of the engine is written into this file as a JSON line, which"
+          + " <code>sarathi timeline</code> draws; it grows without end. Empty for none.";
 
   /** {@code sarathi.token.budget} */
   public static final String TOKEN_BUDGET_CONFIG = "sarathi.token.budget";
@@ -184,7 +241,8 @@ public final class SarathiConfig extends AbstractConfig {
   public static final String MAX_REQUEST_BYTES_CONFIG = "sarathi.max.request.bytes";
 
   private static final String MAX_REQUEST_BYTES_DOC =
-      "The most bytes of a stored request; a larger one is rejected. Producer and changelogs are"
+      "The most bytes of a stored request, and of what its completion may come to by several"
+          + " choices and log-probabilities; a larger one is rejected. Producer and changelogs are"
           + " set above it.";
 
   /** {@code sarathi.startup.timeout.ms} */
@@ -230,7 +288,7 @@ public final class SarathiConfig extends AbstractConfig {
               SCHEDULER_CONFIG,
               Type.STRING,
               "stall-free",
-              ValidString.in("stall-free"),
+              ValidString.in(policies()),
               HIGH,
               SCHEDULER_DOC)
           .define(
@@ -240,6 +298,26 @@ public final class SarathiConfig extends AbstractConfig {
               atLeast(EngineConfig.MIN_TOKEN_BUDGET),
               HIGH,
               TOKEN_BUDGET_DOC)
+          .define(
+              WEIGHTS_CONFIG,
+              Type.STRING,
+              "auto",
+              ValidString.in("auto", "int8"),
+              MEDIUM,
+              WEIGHTS_DOC)
+          .define(PREFIX_CACHE_CONFIG, Type.BOOLEAN, true, MEDIUM, PREFIX_CACHE_DOC)
+          .define(MAX_WAITING_CONFIG, Type.INT, 100_000, atLeast(1), LOW, MAX_WAITING_DOC)
+          .define(TENANT_WEIGHTS_CONFIG, Type.LIST, List.of(), MEDIUM, TENANT_WEIGHTS_DOC)
+          .define(
+              TENANT_MAX_SEQUENCES_CONFIG,
+              Type.INT,
+              0,
+              atLeast(0),
+              MEDIUM,
+              TENANT_MAX_SEQUENCES_DOC)
+          .define(
+              TENANT_MAX_TOKENS_CONFIG, Type.LONG, 0L, atLeast(0), MEDIUM, TENANT_MAX_TOKENS_DOC)
+          .define(TRACE_FILE_CONFIG, Type.STRING, "", LOW, TRACE_FILE_DOC)
           .define(MAX_SEQUENCES_CONFIG, Type.INT, 64, atLeast(1), MEDIUM, MAX_SEQUENCES_DOC)
           .define(KV_MEMORY_CONFIG, Type.LONG, 0L, atLeast(0), MEDIUM, KV_MEMORY_DOC)
           .define(MAX_CONTEXT_CONFIG, Type.INT, 0, atLeast(0), MEDIUM, MAX_CONTEXT_DOC)
@@ -367,6 +445,10 @@ public final class SarathiConfig extends AbstractConfig {
         EngineConfig.of(Path.of(getString(MODEL_CONFIG)))
             .withExecutor(getString(EXECUTOR_CONFIG))
             .withPolicy(getString(SCHEDULER_CONFIG))
+            .withWeights(getString(WEIGHTS_CONFIG))
+            .withPrefixCache(getBoolean(PREFIX_CACHE_CONFIG))
+            .withMaxWaiting(getInt(MAX_WAITING_CONFIG))
+            .withTenancy(tenancy())
             .withTokenBudget(getInt(TOKEN_BUDGET_CONFIG))
             .withMaxSequences(getInt(MAX_SEQUENCES_CONFIG))
             .withBulkAging(Duration.ofMillis(getLong(BULK_AGING_CONFIG)));
@@ -380,6 +462,38 @@ public final class SarathiConfig extends AbstractConfig {
       engine = engine.withThreads(getInt(CPU_THREADS_CONFIG));
     }
     return engine;
+  }
+
+  private static String[] policies() {
+    return Arrays.stream(Policy.values()).map(Policy::toString).toArray(String[]::new);
+  }
+
+  private Tenancy tenancy() {
+    Tenancy tenancy = Tenancy.EQUAL;
+    if (getInt(TENANT_MAX_SEQUENCES_CONFIG) > 0) {
+      tenancy = tenancy.withMaxRunning(getInt(TENANT_MAX_SEQUENCES_CONFIG));
+    }
+    if (getLong(TENANT_MAX_TOKENS_CONFIG) > 0) {
+      tenancy = tenancy.withMaxTokens(getLong(TENANT_MAX_TOKENS_CONFIG));
+    }
+    final Map<String, Double> weights = new HashMap<>();
+    for (final String share : getList(TENANT_WEIGHTS_CONFIG)) {
+      final int colon = share.lastIndexOf(':');
+      try {
+        weights.put(
+            share.substring(0, Math.max(0, colon)), Double.valueOf(share.substring(colon + 1)));
+        tenancy = tenancy.withWeights(weights);
+      } catch (final IllegalArgumentException e) {
+        throw new ConfigException(
+            TENANT_WEIGHTS_CONFIG, share, "valid is name:weight, the weight a number above 0");
+      }
+    }
+    return tenancy;
+  }
+
+  /** Where iterations are written, if they are. */
+  public Optional<Path> traceFile() {
+    return Optional.of(getString(TRACE_FILE_CONFIG)).filter(file -> !file.isEmpty()).map(Path::of);
   }
 
   /** How requests are treated. */

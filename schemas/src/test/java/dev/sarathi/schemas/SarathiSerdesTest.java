@@ -33,7 +33,13 @@ final class SarathiSerdesTest {
       PromptRequest.newBuilder()
           .setId("r-1")
           .setMessages(List.of(new ChatMessage("user", "Wie heißt du? 🦊")))
-          .setSampling(new Sampling(0.7, 40, 0.9))
+          .setSampling(
+              Sampling.newBuilder()
+                  .setTemperature(0.7)
+                  .setTopK(40)
+                  .setLogitBias(List.of(new TokenBias(17, -100.0)))
+                  .build())
+          .setN(3)
           .setMaxTokens(16)
           .setStop(List.of("\n"))
           .setSeed(7L)
@@ -59,6 +65,8 @@ final class SarathiSerdesTest {
             .setIndex(15)
             .setTokenIds(List.of(3, 1, 4))
             .setText(" ende")
+            .setLogprobs(List.of(new TokenLogprob(3, -0.5f, List.of(new TopLogprob(1, -0.25f)))))
+            .setLast(true)
             .setFinishReason(FinishReason.LENGTH)
             .setUsage(new Usage(9, 18, 0))
             .setTiming(new Timing(0.25, 3.5, 41.0, 7.5))
@@ -78,6 +86,10 @@ final class SarathiSerdesTest {
             .setRequestId("r-1")
             .setFinishReason(FinishReason.ERROR)
             .setError("the prompt is empty")
+            .setChoices(
+                List.of(
+                    CompletionChoice.newBuilder().setText("so").build(),
+                    CompletionChoice.newBuilder().setChoice(1).setText("or so").build()))
             .setPromptedAt(Instant.ofEpochMilli(1_700_000_000_000L))
             .setEmittedAt(Instant.ofEpochMilli(1_700_000_000_009L))
             .build();
@@ -89,7 +101,9 @@ final class SarathiSerdesTest {
   void shouldFillInTheDefaultsOfAPromptRequest() {
     final PromptRequest request = PromptRequest.newBuilder().setPrompt("Once").build();
 
-    assertThat(request.getSampling()).isEqualTo(new Sampling(1.0, 0, 1.0));
+    assertThat(request.getSampling())
+        .isEqualTo(new Sampling(1.0, 0, 1.0, 0.0, 1.0, 0.0, 0.0, List.of()));
+    assertThat(request.getN()).isEqualTo(1);
     assertThat(request.getPriority()).isEqualTo(Priority.INTERACTIVE);
     assertThat(request.getStop()).isEmpty();
     assertThat(request.getId()).isEmpty();

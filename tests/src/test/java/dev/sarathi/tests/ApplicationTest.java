@@ -81,13 +81,22 @@ class ApplicationTest {
         "model: gpt is not served here; valid is storyteller",
         prompt("model").setModel("gpt").build());
     invalid.put(
-        "messages: need chat templates",
-        prompt("chat")
-            .setPrompt(null)
-            .setMessages(List.of(ChatMessage.newBuilder().setContent("Hello").build()))
-            .build());
+        "messages: roles are system, user and assistant, not ghost",
+        prompt("chat").setPrompt(null).setMessages(List.of(message("ghost", "Boo"))).build());
     final List<PromptRequest> good =
         List.of(Stories.ofLength("good-1", 30, 20), Stories.sampled("good-2", 300, 20));
+    final PromptRequest text =
+        prompt("text")
+            .setPrompt("Once upon a time")
+            .setMaxTokens(20)
+            .setSampling(Stories.greedy())
+            .build();
+    final PromptRequest conversation =
+        PromptRequest.newBuilder(text)
+            .setId("conversation")
+            .setPrompt(null)
+            .setMessages(List.of(message("system", "Once upon"), message("user", " a time\n")))
+            .build();
     final Map<String, Object> properties = properties("bad", 1);
 
     // when
@@ -98,12 +107,15 @@ class ApplicationTest {
       send("bad-prompts", undecodable);
       Prompts.send(broker.bootstrapServers(), "bad-prompts", invalid.values());
       Prompts.send(broker.bootstrapServers(), "bad-prompts", good.subList(1, 2));
-      tokens.awaitTerminals(invalid.size() + good.size(), LIMIT);
+      Prompts.send(broker.bootstrapServers(), "bad-prompts", List.of(conversation));
+      tokens.awaitTerminals(invalid.size() + good.size() + 1, LIMIT);
 
       // then: the good ones are answered
       for (final PromptRequest request : good) {
-        tokens.assertExactlyOnce(request.getId().orElseThrow(), oracle.answer(request));
+        tokens.assertExactlyOnce(request.getId().orElseThrow(), oracle.answers(request));
       }
+      // and the conversation, as the model's chat template writes it down
+      tokens.assertExactlyOnce("conversation", oracle.answers(text));
       // and the invalid ones, in both outputs
       final Map<String, Completion> completions =
           completions("bad-completions", tokens.ids().size());
@@ -121,7 +133,7 @@ class ApplicationTest {
             assertThat(completions.get(id).getError().orElseThrow()).contains(message);
           });
       assertThat(completions.get("good-1").getText())
-          .isEqualTo(oracle.answer(good.getFirst()).text());
+          .isEqualTo(oracle.answers(good.getFirst()).getFirst().text());
       assertThat(application.isRunning()).isTrue();
     }
     // and what was no good lies with the dead letters as it came
@@ -160,11 +172,12 @@ class ApplicationTest {
       Prompts.send(broker.bootstrapServers(), "bad-prompts", invalid.values());
       Prompts.send(
           broker.bootstrapServers(), "bad-prompts", List.of(Stories.ofLength("last", 10, 1)));
-      tokens.awaitTerminals(invalid.size() + good.size() + 1, LIMIT);
+      final int all = invalid.size() + good.size() + 2; // the conversation, and the last
+      tokens.awaitTerminals(all, LIMIT);
 
       // then: no request is answered twice
-      assertThat(tokens.terminals()).isEqualTo(invalid.size() + good.size() + 1);
-      assertThat(completions("bad-completions", 8)).hasSize(8);
+      assertThat(tokens.terminals()).isEqualTo(all);
+      assertThat(completions("bad-completions", all)).hasSize(all);
       assertThat(read("bad-dead-letters", 12)).hasSize(12);
       assertThat(application.isRunning()).isTrue();
     }
@@ -222,7 +235,7 @@ class ApplicationTest {
 
       // then
       for (final PromptRequest request : requests) {
-        log.assertExactlyOnce(request.getId().orElseThrow(), oracle.answer(request));
+        log.assertExactlyOnce(request.getId().orElseThrow(), oracle.answers(request));
       }
       assertThat(requests)
           .as("resumed in mid-generation")
@@ -260,7 +273,7 @@ class ApplicationTest {
       log.awaitTerminals(2, LIMIT);
 
       // then
-      log.assertExactlyOnce("short", oracle.answer(request));
+      log.assertExactlyOnce("short", oracle.answers(request));
       final TokenRecord last = log.of("endless").getLast();
       assertThat(last.getFinishReason()).contains(FinishReason.CANCELLED);
       assertThat(last.getIndex()).isBetween(1, 3999);
@@ -281,6 +294,10 @@ class ApplicationTest {
     properties.put("sarathi.dead.letters.topic", name + "-dead-letters");
     properties.put("sarathi.topics.partitions", partitions);
     return properties;
+  }
+
+  private static ChatMessage message(final String role, final String content) {
+    return ChatMessage.newBuilder().setRole(role).setContent(content).build();
   }
 
   private static PromptRequest.Builder prompt(final String id) {

@@ -18,7 +18,7 @@ class EndToEndTest {
 
   @Test
   void shouldAnswerFiftyPromptsOfEveryLengthAsTheOracleDoes(@TempDir final Path directory) {
-    // given: 1 to 3,000 tokens, every second request sampled
+    // given: 1 to 3,000 tokens, every second request sampled, and some of three choices
     final List<PromptRequest> requests = new ArrayList<>();
     for (int i = 0; i < 50; i++) {
       final int length = 1 + i * 2999 / 49;
@@ -26,6 +26,9 @@ class EndToEndTest {
           i % 2 == 0
               ? Stories.ofLength("request-" + i, length, 24)
               : Stories.sampled("request-" + i, length, 24));
+    }
+    for (int i = 0; i < 6; i++) {
+      requests.add(Stories.sentences("choices-" + i, 10 + 100 * i, 40));
     }
     try (DevelopmentBroker broker =
             DevelopmentBroker.start(DevelopmentBroker.Options.in(directory.resolve("broker")));
@@ -48,7 +51,7 @@ class EndToEndTest {
         // then
         assertThat(log.ids()).hasSize(requests.size());
         for (final PromptRequest request : requests) {
-          log.assertExactlyOnce(request.getId().orElseThrow(), oracle.answer(request));
+          log.assertExactlyOnce(request.getId().orElseThrow(), oracle.answers(request));
         }
         assertThat(application.isRunning()).isTrue();
       }

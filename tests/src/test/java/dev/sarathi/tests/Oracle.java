@@ -12,8 +12,8 @@ import dev.sarathi.runtime.TokenListener;
 import dev.sarathi.schemas.PromptRequest;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 
 /**
  * What a request must yield: one at a time in an engine of its own, with another token budget than
@@ -24,32 +24,50 @@ final class Oracle implements AutoCloseable {
       GenerationEngine.start(
           EngineConfig.of(Stories.MODEL).withMaxSequences(1).withTokenBudget(256));
 
-  /** A whole generation. */
+  /** A whole choice. */
   record Answer(List<Integer> tokens, String text, FinishReason reason) {}
 
-  Answer answer(final PromptRequest request) {
-    final List<Integer> tokens = new ArrayList<>();
-    final StringBuilder text = new StringBuilder();
-    final CompletableFuture<FinishReason> reason = new CompletableFuture<>();
+  /** Every choice of a request. */
+  List<Answer> answers(final PromptRequest request) {
+    final List<Choice> choices = Stream.generate(Choice::new).limit(request.getN()).toList();
+    final CompletableFuture<Void> ended = new CompletableFuture<>();
     engine.submit(
         generationRequest(request),
         new TokenListener() {
           @Override
           public void onTokens(final TokenDelta delta) {
-            for (final int token : delta.tokens()) {
-              tokens.add(token);
+            choices.get(delta.choice()).add(delta);
+            if (delta.last()) {
+              ended.complete(null);
             }
-            text.append(delta.text());
-            delta.finish().ifPresent(finish -> reason.complete(finish.reason()));
           }
 
           @Override
           public void onEngineFailure(final EngineFailedException failure) {
-            reason.completeExceptionally(failure);
+            ended.completeExceptionally(failure);
           }
         });
-    final FinishReason ended = reason.join();
-    return new Answer(tokens, text.toString(), ended);
+    ended.join();
+    return choices.stream().map(Choice::answer).toList();
+  }
+
+  /** Written by the engine thread. */
+  private static final class Choice {
+    private final List<Integer> tokens = new ArrayList<>();
+    private final StringBuilder text = new StringBuilder();
+    private FinishReason reason;
+
+    private void add(final TokenDelta delta) {
+      for (final int token : delta.tokens()) {
+        tokens.add(token);
+      }
+      text.append(delta.text());
+      delta.finish().ifPresent(finish -> reason = finish.reason());
+    }
+
+    private Answer answer() {
+      return new Answer(tokens, text.toString(), reason);
+    }
   }
 
   private static GenerationRequest generationRequest(final PromptRequest request) {
@@ -61,13 +79,12 @@ final class Oracle implements AutoCloseable {
             .orElseGet(() -> new Prompt.Text(request.getPrompt().orElseThrow()));
     return GenerationRequest.of(request.getId().orElseThrow(), prompt)
         .withSampling(
-            new Sampling(
-                (float) request.getSampling().getTemperature(),
-                request.getSampling().getTopK(),
-                (float) request.getSampling().getTopP(),
-                OptionalLong.empty()))
+            Sampling.at((float) request.getSampling().getTemperature())
+                .withTopK(request.getSampling().getTopK())
+                .withTopP((float) request.getSampling().getTopP()))
         .withIgnoreEos(request.getIgnoreEos())
         .withStop(request.getStop())
+        .withChoices(request.getN())
         .withMaxTokens(request.getMaxTokens().orElseThrow());
   }
 

@@ -50,6 +50,14 @@ final class Stories {
         .build();
   }
 
+  /** Several choices, of which each goes on to the end of a sentence. */
+  static PromptRequest sentences(final String id, final int tokens, final int maxTokens) {
+    return PromptRequest.newBuilder(sampled(id, tokens, maxTokens))
+        .setN(3)
+        .setStop(List.of("."))
+        .build();
+  }
+
   static Sampling greedy() {
     return Sampling.newBuilder().setTemperature(0.0).build();
   }

@@ -11,7 +11,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -49,7 +48,7 @@ final class TokenLog implements AutoCloseable {
   long terminals() {
     return records.values().stream()
         .flatMap(List::stream)
-        .filter(record -> record.value().getFinishReason().isPresent())
+        .filter(record -> record.value().getLast())
         .count();
   }
 
@@ -87,25 +86,40 @@ final class TokenLog implements AutoCloseable {
     return of(id).stream().mapToInt(TokenRecord::getAttempt).max().orElse(0);
   }
 
-  /** Without gap or repetition, in one partition, with one terminal record, and as the oracle. */
-  void assertExactlyOnce(final String id, final Oracle.Answer expected) {
+  /** Every choice as the oracle's, in one partition, and one last record. */
+  void assertExactlyOnce(final String id, final List<Oracle.Answer> expected) {
+    final List<TokenRecord> all = of(id);
+    for (int choice = 0; choice < expected.size(); choice++) {
+      assertExactlyOnce(id, choice, expected.get(choice));
+    }
+    assertThat(all).as("choices of %s", id).allMatch(r -> r.getChoice() < expected.size());
+    assertThat(all.stream().filter(TokenRecord::getLast))
+        .as("last records of %s", id)
+        .singleElement()
+        .isSameAs(all.getLast());
+    assertThat(
+            records.getOrDefault(id, List.of()).stream()
+                .map(ConsumerRecord::partition)
+                .collect(Collectors.toSet()))
+        .as("partitions of %s", id)
+        .hasSize(1);
+  }
+
+  /** Without gap or repetition, with one terminal record, and as the oracle. */
+  private void assertExactlyOnce(final String id, final int choice, final Oracle.Answer expected) {
     final List<Integer> tokens = new ArrayList<>();
     final StringBuilder text = new StringBuilder();
-    final Set<Integer> partitions =
-        records.getOrDefault(id, List.of()).stream()
-            .map(ConsumerRecord::partition)
-            .collect(Collectors.toCollection(TreeSet::new));
-    final List<TokenRecord> all = of(id);
+    final List<TokenRecord> all =
+        of(id).stream().filter(record -> record.getChoice() == choice).toList();
     for (final TokenRecord record : all) {
-      assertThat(record.getIndex()).as("index in %s", id).isEqualTo(tokens.size());
+      assertThat(record.getIndex()).as("index in %s#%d", id, choice).isEqualTo(tokens.size());
       tokens.addAll(record.getTokenIds());
       text.append(record.getText());
     }
-    assertThat(tokens).as("tokens of %s", id).isEqualTo(expected.tokens());
-    assertThat(text.toString()).as("text of %s", id).isEqualTo(expected.text());
-    assertThat(partitions).as("partitions of %s", id).hasSize(1);
+    assertThat(tokens).as("tokens of %s#%d", id, choice).isEqualTo(expected.tokens());
+    assertThat(text.toString()).as("text of %s#%d", id, choice).isEqualTo(expected.text());
     assertThat(all.stream().filter(record -> record.getFinishReason().isPresent()))
-        .as("terminal records of %s", id)
+        .as("terminal records of %s#%d", id, choice)
         .singleElement()
         .isSameAs(all.getLast());
     assertThat(all.getLast().getFinishReason())

@@ -114,7 +114,7 @@ abstract class IterationScheduler implements Scheduler {
       preempted.clear();
       preemptedTold = false;
     }
-    final BatchUnderConstruction batch = new BatchUnderConstruction();
+    final BatchUnderConstruction batch = new BatchUnderConstruction(running.size());
     plan(batch);
     if (batch.isEmpty()) {
       return Optional.empty();
@@ -361,8 +361,16 @@ abstract class IterationScheduler implements Scheduler {
 
   /** The batch that a policy is filling: which sequences, and how many positions of each. */
   static final class BatchUnderConstruction {
-    private final List<Sequence> members = new ArrayList<>();
-    private final List<Integer> counts = new ArrayList<>();
+    private final List<Sequence> members;
+    private final List<Integer> counts;
+
+    /**
+     * @param expected about how many members it will have
+     */
+    private BatchUnderConstruction(final int expected) {
+      members = new ArrayList<>(expected + 8);
+      counts = new ArrayList<>(expected + 8);
+    }
 
     /** Adds the next {@code count} positions of a sequence, whose blocks have been taken. */
     private void add(final Sequence sequence, final int count) {

@@ -2,34 +2,28 @@ package dev.sarathi.runtime.schedule;
 
 /**
  * How to choose one token from a row of logits. The choice is a pure function of the logits and of
- * this record: the generator is counter-based, keyed by {@code (seed, choice, outputIndex, token
- * id)}, so that a replay, a preemption or a resume draws the same numbers.
+ * this record.
  *
- * @param temperature 0 for greedy; otherwise logits are divided by it
- * @param topK keep only this many of the likeliest tokens; 0 keeps all
- * @param topP keep the smallest set of likeliest tokens whose probability reaches this; 1 keeps all
- * @param seed the request's seed
- * @param choice which of the request's choices this is, from 0
+ * @param rule the sequence's
  * @param outputIndex the index of the sampled token among the generated tokens, from 0
- * @param returnLogits whether the row's logits are wanted with the token
+ * @param history the tokens before it, where the rule's penalties ask for them
  */
-public record SamplingPlan(
-    float temperature,
-    int topK,
-    float topP,
-    long seed,
-    int choice,
-    int outputIndex,
-    boolean returnLogits) {
+public record SamplingPlan(SamplingRule rule, int outputIndex, History history) {
 
-  /** The likeliest token; ties go to the lowest id. */
-  public static SamplingPlan greedy(final int outputIndex, final boolean returnLogits) {
-    return new SamplingPlan(0, 0, 1, 0, 0, outputIndex, returnLogits);
+  /**
+   * The tokens of a sequence up to a point.
+   *
+   * @param tokens prompt, then output; elements below {@code length} are not modified after
+   *     construction
+   * @param promptLength how many of them are the prompt
+   * @param length how many there are
+   */
+  public record History(int[] tokens, int promptLength, int length) {
+    public static final History NONE = new History(new int[0], 0, 0);
   }
 
-  /** The same plan for another output; logits are given only with the first. */
-  SamplingPlan at(final int index) {
-    return new SamplingPlan(
-        temperature, topK, topP, seed, choice, index, returnLogits && index == 0);
+  /** The first token of a sequence whose rule needs no history. */
+  public static SamplingPlan first(final SamplingRule rule) {
+    return new SamplingPlan(rule, 0, History.NONE);
   }
 }

@@ -22,7 +22,8 @@ public final class Sequence {
   private final long rank;
   private final int promptLength;
   private final int maxGenerated;
-  private final SamplingPlan sampling;
+  private final SamplingRule sampling;
+  private final boolean needsHistory;
   private final String tenant;
   private final Sharing sharing;
   private int[] tokens;
@@ -30,12 +31,14 @@ public final class Sequence {
   private int scheduled;
   private int prefillEnd;
   private int pending;
-  private Input pendingInput = new Input.Known(new int[0]);
+  private long pendingBatch;
+  private int pendingRow;
   private int incarnation;
   private boolean held;
   private boolean admitted;
   private int cachedTokens;
   private BlockTable blocks;
+  private WaitingLine.Tenant account;
 
   /** A sequence of no particular tenant, which takes what the prefix cache has. */
   public Sequence(
@@ -44,7 +47,7 @@ public final class Sequence {
       final int[] prompt,
       final int[] generated,
       final int maxGenerated,
-      final SamplingPlan sampling) {
+      final SamplingRule sampling) {
     this(id, rank, prompt, generated, maxGenerated, sampling, "", Sharing.DEFAULT);
   }
 
@@ -54,7 +57,7 @@ public final class Sequence {
    * @param prompt the prompt's token ids, at least one
    * @param generated tokens generated before, by an earlier run of the same generation
    * @param maxGenerated how many tokens to generate in all, those of {@code generated} included
-   * @param sampling how to choose each token; its output index is ignored
+   * @param sampling how to choose each token
    * @param tenant on whose behalf; admission is fair among tenants
    * @param sharing with whom it shares KV blocks
    */
@@ -64,7 +67,7 @@ public final class Sequence {
       final int[] prompt,
       final int[] generated,
       final int maxGenerated,
-      final SamplingPlan sampling,
+      final SamplingRule sampling,
       final String tenant,
       final Sharing sharing) {
     if (prompt.length == 0) {
@@ -80,6 +83,7 @@ public final class Sequence {
     this.promptLength = prompt.length;
     this.maxGenerated = maxGenerated;
     this.sampling = sampling;
+    this.needsHistory = sampling.needsHistory();
     this.tenant = tenant;
     this.sharing = sharing;
     this.known = prompt.length + generated.length;
@@ -97,6 +101,15 @@ public final class Sequence {
 
   String tenant() {
     return tenant;
+  }
+
+  /** Where its tokens are counted; looked up once, since that is done for each of them. */
+  WaitingLine.Tenant account() {
+    return account;
+  }
+
+  void account(final WaitingLine.Tenant tenant) {
+    this.account = tenant;
   }
 
   int incarnation() {
@@ -142,11 +155,14 @@ public final class Sequence {
     return isPrefill(scheduled);
   }
 
-  /** Whether the next decode may be submitted now. */
+  /**
+   * Whether the next decode may be submitted now. Penalties depend on every token before, so that
+   * the next cannot be submitted while one is in flight.
+   */
   boolean isReadyToDecode() {
     return !held
         && !isPrefill()
-        && scheduled < known + pending
+        && scheduled < known + (needsHistory ? 0 : pending)
         && scheduled + 1 - promptLength < maxGenerated;
   }
 
@@ -221,17 +237,38 @@ public final class Sequence {
   Slice slice(final int count, final long batch, final int row) {
     final int end = scheduled + count;
     final Input input =
-        end <= known ? new Input.Known(Arrays.copyOfRange(tokens, scheduled, end)) : pendingInput;
+        end <= known
+            ? new Input.Known(Arrays.copyOfRange(tokens, scheduled, end))
+            : new Input.FromBatch(pendingBatch, pendingRow);
     final boolean samples = end >= prefillEnd;
     final Optional<SamplingPlan> plan =
-        samples ? Optional.of(sampling.at(end - promptLength)) : Optional.empty();
-    final Slice slice = new Slice(id, scheduled, count, input, blocks.blocks(), plan);
+        samples ? Optional.of(plan(end - promptLength)) : Optional.empty();
+    final Slice slice = new Slice(id, scheduled, count, input, blocks.blocks(), plan, scoring(end));
     scheduled = end;
     if (samples) {
       pending++;
-      pendingInput = new Input.FromBatch(batch, row);
+      pendingBatch = batch;
+      pendingRow = row;
     }
     return slice;
+  }
+
+  private SamplingPlan plan(final int outputIndex) {
+    final SamplingPlan.History history =
+        needsHistory
+            ? new SamplingPlan.History(tokens, promptLength, known)
+            : SamplingPlan.History.NONE;
+    return new SamplingPlan(sampling, outputIndex, history);
+  }
+
+  /** For the positions from {@code scheduled} to {@code end} whose next token is the prompt's. */
+  private Optional<PromptScoring> scoring(final int end) {
+    final int last = Math.min(end, promptLength - 1);
+    return sampling.promptLogprobs() != SamplingRule.NO_LOGPROBS && scheduled < last
+        ? Optional.of(
+            new PromptScoring(
+                Arrays.copyOfRange(tokens, scheduled + 1, last + 1), sampling.promptLogprobs()))
+        : Optional.empty();
   }
 
   void append(final int token) {

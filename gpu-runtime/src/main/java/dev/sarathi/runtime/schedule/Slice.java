@@ -13,6 +13,7 @@ import java.util.Optional;
  * @param blocks the KV blocks of positions 0 to {@code start + count}, in order; the array may be
  *     longer, and what lies beyond these blocks may change
  * @param sampling present when a token is to be sampled from the logits of the last position
+ * @param scoring present when the log-probabilities of prompt tokens are wanted
  */
 public record Slice(
     long sequence,
@@ -20,7 +21,8 @@ public record Slice(
     int count,
     Input input,
     int[] blocks,
-    Optional<SamplingPlan> sampling) {
+    Optional<SamplingPlan> sampling,
+    Optional<PromptScoring> scoring) {
 
   /** The position after the last one of this slice. */
   public int end() {

@@ -20,7 +20,7 @@ final class WaitingLine {
   private int size;
 
   /** A tenant's sequences, and the tokens it has been served, divided by its weight. */
-  private static final class Tenant {
+  static final class Tenant {
     private final double weight;
     private final NavigableSet<Sequence> waiting = new TreeSet<>(IterationScheduler.BY_RANK);
     private int running;
@@ -53,13 +53,14 @@ final class WaitingLine {
       final double least = leastServed();
       tenant.served = Double.isInfinite(least) ? 0 : Math.max(tenant.served, least);
     }
+    sequence.account(tenant);
     tenant.waiting.add(sequence);
     size++;
   }
 
   /** Takes out a sequence that was not admitted; false if it does not wait. */
   boolean remove(final Sequence sequence) {
-    final Tenant tenant = tenants.get(sequence.tenant());
+    final Tenant tenant = sequence.account();
     if (!tenant.waiting.remove(sequence)) {
       return false;
     }
@@ -98,7 +99,7 @@ final class WaitingLine {
 
   /** A waiting sequence runs. */
   void admitted(final Sequence sequence) {
-    final Tenant tenant = tenants.get(sequence.tenant());
+    final Tenant tenant = sequence.account();
     tenant.waiting.remove(sequence);
     size--;
     tenant.running++;
@@ -107,7 +108,7 @@ final class WaitingLine {
 
   /** A running sequence waits again. */
   void preempted(final Sequence sequence) {
-    final Tenant tenant = tenants.get(sequence.tenant());
+    final Tenant tenant = sequence.account();
     tenant.waiting.add(sequence);
     size++;
     tenant.running--;
@@ -116,7 +117,7 @@ final class WaitingLine {
 
   /** A running sequence is gone. */
   void left(final Sequence sequence) {
-    final Tenant tenant = tenants.get(sequence.tenant());
+    final Tenant tenant = sequence.account();
     tenant.running--;
     tenant.promised -= sequence.maxLength();
     forgetInactive(tenant);
@@ -124,7 +125,7 @@ final class WaitingLine {
 
   /** Counts tokens towards a sequence's tenant: of its prompt once, then each that it generates. */
   void served(final Sequence sequence, final int tokens) {
-    final Tenant tenant = tenants.get(sequence.tenant());
+    final Tenant tenant = sequence.account();
     tenant.served += tokens / tenant.weight;
   }
 

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.sarathi.runtime.schedule.Logprobs;
 import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -24,7 +26,8 @@ class SamplerTest {
   @Test
   void shouldTakeTheLowestOfEquallyLikelyTokensWhenGreedy() {
     final float[] logits = {9, 1, 3, 3, -0f, 3};
-    assertThat(new Sampler(5).sample(logits, 1, SamplingPlan.greedy(0, false))).isEqualTo(1);
+    assertThat(new Sampler(5).sample(logits, 1, SamplingPlan.first(SamplingRule.GREEDY)))
+        .isEqualTo(1);
     assertThat(new Sampler(2).sample(new float[] {-0f, 0f}, 0, plan(1, 1, 1, 0))).isZero();
   }
 
@@ -77,7 +80,10 @@ class SamplerTest {
             .mapToObj(
                 i ->
                     new SamplingPlan(
-                        1, 0, 1, i % 3 == 0 ? i : 0, i % 3 == 1 ? i : 0, i % 3 == 2 ? i : 0, false))
+                        SamplingRule.drawing(1, 0, 0, 1, i % 3 == 0 ? i : 0)
+                            .forChoice(i % 3 == 1 ? i : 0),
+                        i % 3 == 2 ? i : 0,
+                        SamplingPlan.History.NONE))
             .map(plan -> sampler.sample(even, 0, plan))
             .distinct()
             .count();
@@ -90,6 +96,7 @@ class SamplerTest {
       @ForAll @FloatRange(min = 0.05f, max = 3) final float temperature,
       @ForAll @IntRange(min = 0, max = 50) final int topK,
       @ForAll @FloatRange(min = 0, max = 1) final float topP,
+      @ForAll @FloatRange(min = 0, max = 1) final float minP,
       @ForAll final long seed) {
     final Random random = new Random(seed);
     final float[] logits = new float[vocabulary];
@@ -97,7 +104,8 @@ class SamplerTest {
       logits[i] = Math.round(random.nextGaussian() * 40) / 10f; // with ties
     }
     for (float p : new float[] {1, topP}) {
-      final SamplingPlan plan = new SamplingPlan(temperature, topK, p, seed, 1, 7, false);
+      final SamplingRule rule = SamplingRule.drawing(temperature, minP, topK, p, seed);
+      final SamplingPlan plan = new SamplingPlan(rule.forChoice(1), 7, SamplingPlan.History.NONE);
       assertThat(new Sampler(vocabulary).sample(logits, 0, plan)).isEqualTo(plain(logits, plan));
     }
   }
@@ -105,7 +113,7 @@ class SamplerTest {
   @ParameterizedTest
   @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY})
   void shouldRefuseLogitsThatAreNotNumbers(final float bad) {
-    for (SamplingPlan plan : List.of(SamplingPlan.greedy(0, false), plan(1, 2, 1, 0))) {
+    for (SamplingPlan plan : List.of(SamplingPlan.first(SamplingRule.GREEDY), plan(1, 2, 1, 0))) {
       assertThatThrownBy(() -> new Sampler(3).sample(new float[] {0, bad, 1}, 0, plan))
           .isInstanceOf(ArithmeticException.class)
           .hasMessage("the logit of token 1 is " + bad);
@@ -123,7 +131,8 @@ class SamplerTest {
 
   private static SamplingPlan plan(
       final float temperature, final int topK, final float topP, final int index) {
-    return new SamplingPlan(temperature, topK, topP, 42, 0, index, false);
+    return new SamplingPlan(
+        SamplingRule.drawing(temperature, 0, topK, topP, 42), index, SamplingPlan.History.NONE);
   }
 
   private static double[] draw(
@@ -144,30 +153,141 @@ class SamplerTest {
   }
 
   /** Sorts, cuts and adds noise to every token that is left. */
+  @Test
+  void shouldKeepWhatIsLikelyEnoughInProportionToTheLikeliest() {
+    // given probabilities 0.5, 0.3, 0.2 and a floor of 0.6 * 0.5
+    final float[] logits = {(float) Math.log(0.5), (float) Math.log(0.3), (float) Math.log(0.2)};
+    final SamplingRule rule = SamplingRule.drawing(1, 0.59f, 0, 1, 42);
+    final Sampler sampler = new Sampler(3);
+
+    // when
+    final int[] drawn = new int[3];
+    for (int i = 0; i < 1000; i++) {
+      drawn[sampler.sample(logits, 0, new SamplingPlan(rule, i, SamplingPlan.History.NONE))]++;
+    }
+
+    // then
+    assertThat(drawn[2]).isZero();
+    assertThat(drawn[1]).isBetween(320, 430);
+  }
+
+  @Test
+  void shouldPenaliseWhatWasSeenAsTheDefinitionsSay() {
+    // given: token 0 in the prompt, 1 twice in the output, 2 in both
+    final SamplingPlan.History history =
+        new SamplingPlan.History(new int[] {0, 2, 1, 1, 2, 9}, 2, 5);
+    final SamplingRule.Penalties penalties = new SamplingRule.Penalties(2, 0.5f, 0.25f);
+    final float[] penalised = {4f / 2, 3f / 2 - 0.5f - 2 * 0.25f, -1f * 2 - 0.5f - 0.25f, 1};
+
+    // then each token wins exactly against what lies below its penalised logit
+    for (int token = 0; token < 3; token++) {
+      for (final float margin : new float[] {-0.01f, 0.01f}) {
+        final float[] logits = {4, 3, -1, 1, 0};
+        logits[4] = penalised[token] + margin;
+        for (int other = 0; other < 4; other++) {
+          if (other != token) {
+            logits[other] = Float.NEGATIVE_INFINITY;
+          }
+        }
+        final SamplingPlan plan =
+            new SamplingPlan(SamplingRule.GREEDY.withPenalties(penalties), 3, history);
+        assertThat(new Sampler(5).sample(logits, 0, plan)).isEqualTo(margin < 0 ? token : 4);
+      }
+    }
+  }
+
+  @Test
+  void shouldAddTheBiasBeforeThePenalties() {
+    final SamplingRule rule =
+        SamplingRule.GREEDY
+            .withBias(new SamplingRule.LogitBias(new int[] {0}, new float[] {6}))
+            .withPenalties(new SamplingRule.Penalties(2, 0, 0));
+    final SamplingPlan plan =
+        new SamplingPlan(rule, 0, new SamplingPlan.History(new int[] {0}, 1, 1));
+
+    // then (2 + 6) / 2 = 4; the other order would give 2 / 2 + 6 = 7
+    assertThat(new Sampler(2).sample(new float[] {2, 3.9f}, 0, plan)).isZero();
+    assertThat(new Sampler(2).sample(new float[] {2, 4.1f}, 0, plan)).isEqualTo(1);
+  }
+
+  @Test
+  void shouldForgetTheHistoryOfOneSequenceBeforeTheNext() {
+    final Sampler sampler = new Sampler(2);
+    final SamplingRule rule =
+        SamplingRule.GREEDY.withPenalties(new SamplingRule.Penalties(1, 1, 0));
+    final SamplingPlan seen =
+        new SamplingPlan(rule, 1, new SamplingPlan.History(new int[] {1, 0}, 1, 2));
+    final SamplingPlan fresh =
+        new SamplingPlan(rule, 0, new SamplingPlan.History(new int[] {1}, 1, 1));
+
+    assertThat(sampler.sample(new float[] {1, 0.5f}, 0, seen)).isEqualTo(1);
+    assertThat(sampler.sample(new float[] {1, 0.5f}, 0, fresh)).isZero();
+  }
+
+  @Property(tries = 100)
+  void shouldReportTheLogarithmOfTheSoftmaxWhateverThePlan(
+      @ForAll @IntRange(min = 1, max = 200) final int vocabulary, @ForAll final long seed) {
+    // given
+    final Random random = new Random(seed);
+    final float[] logits = new float[vocabulary + 1];
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = (float) random.nextGaussian() * 5;
+    }
+    final double total =
+        IntStream.range(1, logits.length).mapToDouble(i -> Math.exp(logits[i])).sum();
+
+    // when
+    final int token = random.nextInt(vocabulary);
+    final Logprobs logprobs = new Sampler(vocabulary).score(logits, 1, token, 5);
+
+    // then
+    assertThat(logprobs.logprob())
+        .isCloseTo((float) (logits[token + 1] - Math.log(total)), within(1e-4f));
+    final int[] order =
+        IntStream.range(0, vocabulary)
+            .boxed()
+            .sorted(Comparator.comparing((Integer i) -> -logits[i + 1]).thenComparing(i -> i))
+            .limit(5)
+            .mapToInt(i -> i)
+            .toArray();
+    assertThat(logprobs.topTokens()).isEqualTo(order);
+    for (int i = 0; i < order.length; i++) {
+      assertThat(logprobs.topLogprobs()[i])
+          .isCloseTo((float) (logits[order[i] + 1] - Math.log(total)), within(1e-4f));
+    }
+  }
+
   private static int plain(final float[] logits, final SamplingPlan plan) {
+    final SamplingRule rule = plan.rule();
+    final double highest =
+        IntStream.range(0, logits.length).mapToDouble(i -> logits[i]).max().orElseThrow();
     final List<Integer> order =
         IntStream.range(0, logits.length)
+            .filter(
+                i ->
+                    rule.minP() == 0
+                        || (logits[i] - highest) / rule.temperature() >= Math.log(rule.minP()))
             .boxed()
             .sorted(Comparator.comparing((Integer i) -> -logits[i]).thenComparing(i -> i))
-            .limit(plan.topK() == 0 ? logits.length : plan.topK())
+            .limit(rule.topK() == 0 ? logits.length : rule.topK())
             .toList();
     final double max = logits[order.getFirst()];
     final double total =
-        order.stream().mapToDouble(i -> Math.exp((logits[i] - max) / plan.temperature())).sum();
+        order.stream().mapToDouble(i -> Math.exp((logits[i] - max) / rule.temperature())).sum();
     double reached = 0;
     int winner = -1;
     double best = Double.NEGATIVE_INFINITY;
     for (int i = 0; i < order.size(); i++) {
-      if (i > 0 && reached >= plan.topP() * total && plan.topP() < 1) {
+      if (i > 0 && reached >= rule.topP() * total && rule.topP() < 1) {
         break;
       }
       final int token = order.get(i);
-      reached += Math.exp((logits[token] - max) / plan.temperature());
-      final int[] counter = {token, plan.outputIndex(), plan.choice(), 0};
-      Philox.apply(counter, plan.seed());
+      reached += Math.exp((logits[token] - max) / rule.temperature());
+      final int[] counter = {token, plan.outputIndex(), rule.choice(), 0};
+      Philox.apply(counter, rule.seed());
       final double uniform = (Integer.toUnsignedLong(counter[0]) + 0.5) / 4294967296.0;
       final double score =
-          (logits[token] - max) / plan.temperature() - StrictMath.log(-StrictMath.log(uniform));
+          (logits[token] - max) / rule.temperature() - StrictMath.log(-StrictMath.log(uniform));
       if (score > best || score == best && token < winner) {
         best = score;
         winner = token;

@@ -146,9 +146,12 @@ final class CheckedDevice {
       if (slice.sampling().isPresent()) {
         sampled.add(
             new StepResult.Sampled(
-                slice.sequence(), workload.token(slice.sequence(), slice.end()), Optional.empty()));
+                slice.sequence(),
+                workload.token(slice.sequence(), slice.end()),
+                Optional.empty(),
+                Optional.empty()));
       }
     }
-    return new StepResult(batch.id(), 0, 0, sampled, List.of());
+    return new StepResult(batch.id(), 0, 0, sampled, List.of(), List.of());
   }
 }

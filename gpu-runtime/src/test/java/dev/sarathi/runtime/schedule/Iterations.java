@@ -46,14 +46,7 @@ final class Iterations {
       final Sharing sharing) {
     final Sequence sequence =
         new Sequence(
-            id,
-            id,
-            prompt,
-            new int[0],
-            maxGenerated,
-            SamplingPlan.greedy(0, false),
-            tenant,
-            sharing);
+            id, id, prompt, new int[0], maxGenerated, SamplingRule.GREEDY, tenant, sharing);
     scheduler.add(sequence);
     return sequence;
   }
@@ -75,9 +68,12 @@ final class Iterations {
         batch.slices().stream()
             .filter(slice -> slice.sampling().isPresent())
             .filter(slice -> failures.stream().noneMatch(f -> f.sequence() == slice.sequence()))
-            .map(slice -> new StepResult.Sampled(slice.sequence(), TOKEN, Optional.empty()))
+            .map(
+                slice ->
+                    new StepResult.Sampled(
+                        slice.sequence(), TOKEN, Optional.empty(), Optional.empty()))
             .toList();
-    scheduler.completed(new StepResult(batch.id(), 0, 0, sampled, failures));
+    scheduler.completed(new StepResult(batch.id(), 0, 0, sampled, List.of(), failures));
   }
 
   /** One batch, submitted and completed. */

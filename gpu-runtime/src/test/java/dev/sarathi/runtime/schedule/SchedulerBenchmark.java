@@ -7,6 +7,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -50,7 +51,8 @@ public class SchedulerBenchmark {
   private Scheduler scheduler;
   private long now;
 
-  public static void main(final String[] arguments) throws RunnerException {
+  @Test
+  void measure() throws RunnerException {
     new Runner(new OptionsBuilder().include(SchedulerBenchmark.class.getSimpleName()).build())
         .run();
   }
@@ -82,7 +84,7 @@ public class SchedulerBenchmark {
             prompts[random.nextInt(prompts.length)],
             new int[0],
             maxGenerated[place],
-            SamplingPlan.greedy(0, false),
+            SamplingRule.GREEDY,
             "tenant-" + place % tenants,
             Sharing.DEFAULT);
     scheduler.add(live[place]);
@@ -95,9 +97,13 @@ public class SchedulerBenchmark {
     final List<StepResult.Sampled> sampled =
         batch.slices().stream()
             .filter(slice -> slice.sampling().isPresent())
-            .map(slice -> new StepResult.Sampled(slice.sequence(), 1, Optional.empty()))
+            .map(
+                slice ->
+                    new StepResult.Sampled(slice.sequence(), 1, Optional.empty(), Optional.empty()))
             .toList();
-    scheduler.completed(new StepResult(batch.id(), 0, 0, sampled, List.of())).forEach(this::end);
+    scheduler
+        .completed(new StepResult(batch.id(), 0, 0, sampled, List.of(), List.of()))
+        .forEach(this::end);
     return batch;
   }
 

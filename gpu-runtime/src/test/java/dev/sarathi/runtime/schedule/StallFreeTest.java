@@ -503,8 +503,7 @@ class StallFreeTest {
 
   private static Sequence sequence(
       final int id, final int rank, final int prompt, final int maxGenerated) {
-    return new Sequence(
-        id, rank, new int[prompt], new int[0], maxGenerated, SamplingPlan.greedy(0, false));
+    return new Sequence(id, rank, new int[prompt], new int[0], maxGenerated, SamplingRule.GREEDY);
   }
 
   private Batch submit() {
@@ -531,8 +530,12 @@ class StallFreeTest {
         0,
         batch.slices().stream()
             .filter(slice -> slice.sampling().isPresent())
-            .map(slice -> new StepResult.Sampled(slice.sequence(), TOKEN, Optional.empty()))
+            .map(
+                slice ->
+                    new StepResult.Sampled(
+                        slice.sequence(), TOKEN, Optional.empty(), Optional.empty()))
             .toList(),
+        List.of(),
         List.of());
   }
 

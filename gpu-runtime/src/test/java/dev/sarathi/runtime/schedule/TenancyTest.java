@@ -184,14 +184,7 @@ class TenancyTest {
     final int id = nextId++;
     tenants.put((long) id, tenant);
     return new Sequence(
-        id,
-        rank,
-        new int[PROMPT],
-        new int[0],
-        4,
-        SamplingPlan.greedy(0, false),
-        tenant,
-        Sharing.DEFAULT);
+        id, rank, new int[PROMPT], new int[0], 4, SamplingRule.GREEDY, tenant, Sharing.DEFAULT);
   }
 
   /** Serves prompts one after the other, each for one token alone. */

@@ -84,7 +84,7 @@ record Workload(
         IntStream.range(0, request.prompt()).map(p -> token(id, p)).toArray(),
         IntStream.range(0, request.generated()).map(i -> token(id, request.prompt() + i)).toArray(),
         request.maxGenerated(),
-        SamplingPlan.greedy(0, false),
+        SamplingRule.GREEDY,
         request.tenant(),
         request.family().sharing());
   }

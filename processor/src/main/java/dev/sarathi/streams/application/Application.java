@@ -1,10 +1,12 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.trace.TraceWriter;
 import dev.sarathi.streams.SarathiConfig;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.common.config.ConfigException;
@@ -35,15 +37,18 @@ public final class Application implements AutoCloseable {
   private static final Duration RETRY_PAUSE = Duration.ofSeconds(1);
 
   private final GenerationEngine engine;
+  private final Optional<TraceWriter> trace;
   private final KafkaStreams streams;
   private final GroupMembershipOperation atClose;
   private final CountDownLatch stopped = new CountDownLatch(1);
 
   private Application(
       final GenerationEngine engine,
+      final Optional<TraceWriter> trace,
       final KafkaStreams streams,
       final GroupMembershipOperation atClose) {
     this.engine = engine;
+    this.trace = trace;
     this.streams = streams;
     this.atClose = atClose;
   }
@@ -69,17 +74,23 @@ public final class Application implements AutoCloseable {
       }
     }
     Topics.createMissing(config, client);
-    final GenerationEngine engine = GenerationEngine.start(config.engine());
+    final Optional<TraceWriter> trace =
+        config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
+    final GenerationEngine engine =
+        trace
+            .map(writer -> GenerationEngine.start(config.engine(), writer))
+            .orElseGet(() -> GenerationEngine.start(config.engine()));
     try {
       final GenerationTopology topology = new GenerationTopology(config, client, engine);
       awaitRegistry(topology.outputs(), config);
       final KafkaStreams streams =
           new KafkaStreams(topology.build(), new StreamsConfig(new HashMap<>(client)));
-      final Application application = new Application(engine, streams, atClose(client));
+      final Application application = new Application(engine, trace, streams, atClose(client));
       application.run();
       return application;
     } catch (final RuntimeException e) {
       engine.close();
+      trace.ifPresent(TraceWriter::close);
       throw e;
     }
   }
@@ -164,6 +175,7 @@ public final class Application implements AutoCloseable {
       LOG.warn("streams did not stop within {}; uncommitted work is aborted", CLOSE_TIMEOUT);
     }
     engine.close();
+    trace.ifPresent(TraceWriter::close);
   }
 
   private static void pause(final long millis) {

@@ -1,10 +1,14 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.Finish;
+import dev.sarathi.runtime.schedule.Logprobs;
 import dev.sarathi.schemas.Completion;
+import dev.sarathi.schemas.CompletionChoice;
 import dev.sarathi.schemas.FinishReason;
 import dev.sarathi.schemas.Timing;
+import dev.sarathi.schemas.TokenLogprob;
 import dev.sarathi.schemas.TokenRecord;
+import dev.sarathi.schemas.TopLogprob;
 import dev.sarathi.schemas.Usage;
 import dev.sarathi.streams.GenerationResult;
 import dev.sarathi.streams.Routed;
@@ -12,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.streams.processor.api.Record;
 
@@ -93,13 +98,17 @@ record Outputs(
   private static TokenRecord record(final GenerationResult.Tokens<byte[], SourcePrompt> part) {
     return TokenRecord.newBuilder()
         .setRequestId(part.id())
+        .setChoice(part.choice())
         .setIndex(part.index())
         .setTokenIds(part.tokens())
         .setText(part.text())
+        .setLogprobs(logprobs(part.logprobs()))
+        .setPromptLogprobs(logprobs(part.promptLogprobs()))
         .setFinishReason(part.finish().map(Outputs::reason).orElse(null))
+        .setLast(part.last())
         .setError(part.finish().flatMap(Finish::error).orElse(null))
-        .setUsage(part.finish().map(Outputs::usage).orElse(null))
-        .setTiming(part.finish().map(Outputs::timing).orElse(null))
+        .setUsage(part.finish().map(Finish::usage).map(Outputs::usage).orElse(null))
+        .setTiming(part.finish().map(Finish::timing).map(Outputs::timing).orElse(null))
         .setEmittedAt(part.emittedAt())
         .setAttempt(part.provenance().attempt())
         .setFingerprint(part.provenance().fingerprint())
@@ -113,10 +122,13 @@ record Outputs(
         .setRequestId(whole.id())
         .setText(whole.text())
         .setTokenIds(whole.tokens())
+        .setLogprobs(logprobs(whole.choices().getFirst().logprobs()))
+        .setPromptLogprobs(logprobs(whole.promptLogprobs()))
         .setFinishReason(reason(whole.finish()))
         .setError(whole.finish().error().orElse(null))
-        .setUsage(usage(whole.finish()))
-        .setTiming(timing(whole.finish()))
+        .setChoices(choices(whole.choices()))
+        .setUsage(usage(whole.usage()))
+        .setTiming(timing(whole.timing()))
         .setPromptedAt(whole.origin().timestamp())
         .setEmittedAt(whole.emittedAt())
         .setAttempt(whole.provenance().attempt())
@@ -125,6 +137,37 @@ record Outputs(
         .setPreviousFingerprint(whole.provenance().previousFingerprint().orElse(null))
         .setJobId(job(whole).orElse(null))
         .build();
+  }
+
+  private static List<CompletionChoice> choices(final List<GenerationResult.Choice> choices) {
+    return choices.size() == 1
+        ? List.of()
+        : IntStream.range(0, choices.size())
+            .mapToObj(number -> choice(number, choices.get(number)))
+            .toList();
+  }
+
+  private static CompletionChoice choice(final int number, final GenerationResult.Choice choice) {
+    return CompletionChoice.newBuilder()
+        .setChoice(number)
+        .setText(choice.text())
+        .setTokenIds(choice.tokens())
+        .setLogprobs(logprobs(choice.logprobs()))
+        .setFinishReason(reason(choice.finish()))
+        .setError(choice.finish().error().orElse(null))
+        .build();
+  }
+
+  private static List<TokenLogprob> logprobs(final List<Logprobs> logprobs) {
+    return logprobs.stream()
+        .map(token -> new TokenLogprob(token.token(), token.logprob(), top(token)))
+        .toList();
+  }
+
+  private static List<TopLogprob> top(final Logprobs token) {
+    return IntStream.range(0, token.topTokens().length)
+        .mapToObj(i -> new TopLogprob(token.topTokens()[i], token.topLogprobs()[i]))
+        .toList();
   }
 
   private static Optional<String> job(final GenerationResult<byte[], SourcePrompt> result) {
@@ -141,20 +184,20 @@ record Outputs(
     };
   }
 
-  private static Usage usage(final Finish finish) {
+  private static Usage usage(final Finish.Usage usage) {
     return Usage.newBuilder()
-        .setPromptTokens(finish.usage().promptTokens())
-        .setCompletionTokens(finish.usage().completionTokens())
-        .setCachedTokens(finish.usage().cachedTokens())
+        .setPromptTokens(usage.promptTokens())
+        .setCompletionTokens(usage.completionTokens())
+        .setCachedTokens(usage.cachedTokens())
         .build();
   }
 
-  private static Timing timing(final Finish finish) {
+  private static Timing timing(final Finish.Timing timing) {
     return Timing.newBuilder()
-        .setQueueMs(millis(finish.timing().queued()))
-        .setTimeToFirstTokenMs(millis(finish.timing().timeToFirstToken()))
-        .setTotalMs(millis(finish.timing().total()))
-        .setLongestGapMs(millis(finish.timing().longestGap()))
+        .setQueueMs(millis(timing.queued()))
+        .setTimeToFirstTokenMs(millis(timing.timeToFirstToken()))
+        .setTotalMs(millis(timing.total()))
+        .setLongestGapMs(millis(timing.longestGap()))
         .build();
   }
 

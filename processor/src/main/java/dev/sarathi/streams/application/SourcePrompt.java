@@ -2,9 +2,6 @@ package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
-import dev.sarathi.runtime.Priority;
-import dev.sarathi.runtime.Prompt;
-import dev.sarathi.runtime.Sampling;
 import dev.sarathi.schemas.PromptRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -13,10 +10,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.OptionalInt;
-import java.util.OptionalLong;
-import java.util.stream.Stream;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 
@@ -95,49 +89,9 @@ record SourcePrompt(String id, PromptRequest request, Instant timestamp, byte[] 
               throw new InvalidRequestException(
                   "model", wanted + " is not served here; valid is " + model);
             });
-    return new GenerationRequest(
-        id,
-        prompt(),
-        new Sampling(
-            (float) request.getSampling().getTemperature(),
-            request.getSampling().getTopK(),
-            (float) request.getSampling().getTopP(),
-            request.getSeed().map(OptionalLong::of).orElseGet(OptionalLong::empty)),
-        request.getMaxTokens().map(OptionalInt::of).orElse(defaultMaxTokens),
-        request.getStop(),
-        request.getIgnoreEos(),
-        switch (request.getPriority()) {
-          case INTERACTIVE -> Priority.INTERACTIVE;
-          case BULK -> Priority.BULK;
-        },
-        request.getDeadlineMs().map(this::deadline));
-  }
-
-  private Instant deadline(final long millis) {
-    if (millis < 0) {
-      throw new InvalidRequestException("deadline_ms", millis + " is negative");
-    }
-    return timestamp.plusMillis(millis);
-  }
-
-  private Prompt prompt() {
-    if (request.getMessages().isPresent()) {
-      throw new InvalidRequestException(
-          "messages", "need chat templates, which this version lacks; send prompt or token_ids");
-    }
-    final List<Prompt> given =
-        Stream.concat(
-                request.getPrompt().<Prompt>map(Prompt.Text::new).stream(),
-                request.getTokenIds().<Prompt>map(SourcePrompt::tokens).stream())
-            .toList();
-    if (given.size() != 1) {
-      throw new InvalidRequestException(
-          "prompt", given.size() + " of prompt and token_ids are set; valid is exactly one");
-    }
-    return given.getFirst();
-  }
-
-  private static Prompt.Tokens tokens(final List<Integer> ids) {
-    return new Prompt.Tokens(ids.stream().mapToInt(Integer::intValue).toArray());
+    final GenerationRequest made = PromptRequests.toGenerationRequest(id, request, timestamp);
+    return made.maxTokens().isEmpty() && defaultMaxTokens.isPresent()
+        ? made.withMaxTokens(defaultMaxTokens.getAsInt())
+        : made;
   }
 }

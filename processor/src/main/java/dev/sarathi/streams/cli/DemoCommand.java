@@ -1,6 +1,7 @@
 package dev.sarathi.streams.cli;
 
 import dev.sarathi.runtime.EngineConfig;
+import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.text.Tokenizer;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.streams.SarathiConfig;
@@ -64,6 +65,20 @@ final class DemoCommand implements Callable<Integer> {
   private int tokenBudget = 128;
 
   @Option(
+      names = "--policy",
+      paramLabel = "NAME",
+      description =
+          "The scheduler's policy: stall-free, prefill-first, mixed, decode-first, chunked-only or"
+              + " hybrid-only. Default: ${DEFAULT-VALUE}")
+  private String policy = "stall-free";
+
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description = "Writes every iteration into a file, which `sarathi timeline` draws.")
+  private Optional<Path> trace = Optional.empty();
+
+  @Option(
       names = "--tokens",
       paramLabel = "N",
       description = "Tokens of each story. Default: some hundreds, each story its own number.")
@@ -76,6 +91,7 @@ final class DemoCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     tokens.ifPresent(count -> require("--tokens", count, 1));
     require("--token-budget", tokenBudget, EngineConfig.MIN_TOKEN_BUDGET);
+    requirePolicy();
     final Path folder = ModelFolder.find(model);
     // Made at the first call: now, for later the error stream is the application's log.
     final PrintWriter err = command.commandLine().getErr();
@@ -101,6 +117,14 @@ final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
+  private void requirePolicy() {
+    try {
+      Policy.named(policy);
+    } catch (final IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), "--" + e.getMessage(), e);
+    }
+  }
+
   private void require(final String option, final int value, final int least) {
     if (value < least) {
       throw new ParameterException(
@@ -119,6 +143,10 @@ final class DemoCommand implements Callable<Integer> {
         Map.of(
             SarathiConfig.MODEL_CONFIG,
             folder.toString(),
+            SarathiConfig.SCHEDULER_CONFIG,
+            policy,
+            SarathiConfig.TRACE_FILE_CONFIG,
+            trace.map(Path::toString).orElse(""),
             SarathiConfig.TOKEN_BUDGET_CONFIG,
             tokenBudget,
             SarathiConfig.TOPICS_PARTITIONS_CONFIG,

@@ -1,6 +1,7 @@
 package dev.sarathi.streams.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.EngineFailedException;
@@ -8,23 +9,25 @@ import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.FinishReason;
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
-import dev.sarathi.runtime.Priority;
-import dev.sarathi.runtime.Prompt;
-import dev.sarathi.runtime.Sampling;
 import dev.sarathi.runtime.TokenDelta;
 import dev.sarathi.runtime.TokenListener;
+import dev.sarathi.runtime.schedule.Logprobs;
+import dev.sarathi.runtime.trace.TraceWriter;
+import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.streams.application.PromptRequests;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -59,30 +62,7 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Generate at most so many tokens. Default: ${DEFAULT-VALUE}")
   private int maxTokens = 64;
 
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      description = "0 takes the likeliest token always. Default: ${DEFAULT-VALUE}")
-  private float temperature;
-
-  @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      description = "Keep the K likeliest tokens; 0 keeps all. Default: ${DEFAULT-VALUE}")
-  private int topK;
-
-  @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      description =
-          "Keep the likeliest tokens that reach this probability. Default: ${DEFAULT-VALUE}")
-  private float topP = 1;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "S",
-      description = "Keys the random numbers. Default: derived from --id.")
-  private Optional<Long> seed = Optional.empty();
+  @Mixin private SamplingOptions sampling = new SamplingOptions(0);
 
   @Option(
       names = "--id",
@@ -90,11 +70,11 @@ final class GenerateCommand implements Callable<Integer> {
       description = "The request's id. Default: ${DEFAULT-VALUE}")
   private String id = "generate";
 
-  @Option(names = "--stop", paramLabel = "TEXT", description = "End at this text; may be repeated.")
-  private List<String> stop = new ArrayList<>();
-
-  @Option(names = "--ignore-eos", description = "Go on when the model says that it is done.")
-  private boolean ignoreEos;
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description = "Write every iteration into a file, which `sarathi timeline` draws.")
+  private Optional<Path> trace = Optional.empty();
 
   @Option(
       names = "--policy",
@@ -140,99 +120,194 @@ final class GenerateCommand implements Callable<Integer> {
         description = "The prompt as token ids, taken as they are.")
     private List<Integer> tokenIds = List.of();
 
-    private Prompt prompt() {
-      return text.<Prompt>map(Prompt.Text::new)
-          .orElseGet(
-              () -> new Prompt.Tokens(tokenIds.stream().mapToInt(Integer::intValue).toArray()));
+    @ArgGroup(exclusive = false)
+    private ChatOption chat;
+
+    private void set(final PromptRequest.Builder request) {
+      text.ifPresent(request::setPrompt);
+      if (!tokenIds.isEmpty()) {
+        request.setTokenIds(tokenIds);
+      }
+      if (chat != null) {
+        request.setMessages(Conversation.of(chat.system, chat.user));
+      }
     }
+  }
+
+  /** A conversation to continue. */
+  private static final class ChatOption {
+    @Option(
+        names = "--user",
+        paramLabel = "TEXT",
+        required = true,
+        description = "What the user says, for the model's chat template.")
+    private String user;
+
+    @Option(
+        names = "--system",
+        paramLabel = "TEXT",
+        description = "What the model is told before the user speaks.")
+    private Optional<String> system = Optional.empty();
   }
 
   @Override
   public Integer call() {
-    final Collector collector = new Collector();
-    try (GenerationEngine engine = GenerationEngine.start(engineConfig())) {
-      if (logits) {
-        engine.submitWithLogits(request(), collector);
-      } else {
-        engine.submit(request(), collector);
-      }
-      final Finish finish = collector.finish.join();
-      print(collector, finish);
-      return finish.reason() == FinishReason.ERROR ? 1 : 0;
+    try {
+      final PromptRequest.Builder asked = sampling.request().setMaxTokens(maxTokens);
+      prompt.set(asked);
+      return generate(PromptRequests.toGenerationRequest(id, asked.build(), Instant.now()));
     } catch (final IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
   }
 
-  private EngineConfig engineConfig() {
+  private int generate(final GenerationRequest request) {
+    // The engine refuses what is beyond; until then nothing may grow with it.
+    final int choices = Math.clamp(request.choices(), 1, GenerationRequest.MAX_CHOICES);
+    final EngineConfig config = engineConfig(choices);
+    final Optional<TraceWriter> writer = trace.map(file -> TraceWriter.create(file, config));
+    try (GenerationEngine engine =
+        writer
+            .map(observer -> GenerationEngine.start(config, observer))
+            .orElseGet(() -> GenerationEngine.start(config))) {
+      final Collector collector = new Collector(choices);
+      if (logits) {
+        engine.submitWithLogits(request, collector);
+      } else {
+        engine.submit(request, collector);
+      }
+      collector.ended.join();
+      print(collector);
+      return collector.choices.stream()
+              .anyMatch(choice -> choice.finish.reason() == FinishReason.ERROR)
+          ? 1
+          : 0;
+    } finally {
+      writer.ifPresent(TraceWriter::close);
+    }
+  }
+
+  private EngineConfig engineConfig(final int sequences) {
     final EngineConfig config =
         EngineConfig.of(ModelFolder.find(model))
             .withExecutor(executor)
             .withPolicy(policy)
             .withTokenBudget(tokenBudget)
-            .withMaxSequences(1)
+            .withMaxSequences(sequences)
             .withWarmUp(Duration.ZERO);
     return threads.map(config::withThreads).orElse(config);
   }
 
-  private GenerationRequest request() {
-    return new GenerationRequest(
-        id,
-        prompt.prompt(),
-        new Sampling(
-            temperature, topK, topP, seed.map(OptionalLong::of).orElseGet(OptionalLong::empty)),
-        OptionalInt.of(maxTokens),
-        stop,
-        ignoreEos,
-        Priority.INTERACTIVE,
-        Optional.empty());
-  }
-
-  private void print(final Collector collector, final Finish finish) {
+  private void print(final Collector collector) {
     final PrintWriter out = command.commandLine().getOut();
-    if (!json) {
-      out.println(collector.text);
+    if (json) {
+      out.println(json(collector));
+    } else if (collector.choices.size() == 1) {
+      out.println(collector.choices.getFirst().text);
     } else {
-      final ObjectNode object = JSON.createObjectNode();
-      collector.tokens.forEach(object.putArray("token_ids")::add);
-      object.put("text", collector.text.toString());
-      object.put("finish_reason", finish.reason().name());
-      object.put("prompt_tokens", finish.usage().promptTokens());
-      if (logits) {
-        for (final float logit : collector.logits) {
-          object.withArray("logits").add(logit);
-        }
+      for (int i = 0; i < collector.choices.size(); i++) {
+        out.println("#" + i + " | " + collector.choices.get(i).text);
       }
-      out.println(object);
     }
-    finish.error().ifPresent(command.commandLine().getErr()::println);
+    collector.choices.stream()
+        .flatMap(choice -> choice.finish.error().stream())
+        .forEach(command.commandLine().getErr()::println);
     out.flush();
   }
 
-  /** Written by the engine thread; read after {@code finish} is complete. */
-  private static final class Collector implements TokenListener {
+  /** With the names that the fields have in a completion. */
+  private ObjectNode json(final Collector collector) {
+    final ObjectNode object = collector.choices.getFirst().json();
+    object.put("prompt_tokens", collector.choices.getFirst().finish.usage().promptTokens());
+    if (!collector.promptLogprobs.isEmpty()) {
+      object.set("prompt_logprobs", json(collector.promptLogprobs));
+    }
+    if (collector.choices.size() > 1) {
+      for (int i = 0; i < collector.choices.size(); i++) {
+        object.withArray("choices").add(collector.choices.get(i).json().put("choice", i));
+      }
+    }
+    if (logits) {
+      for (final float logit : collector.logits) {
+        object.withArray("logits").add(logit);
+      }
+    }
+    return object;
+  }
+
+  private static ArrayNode json(final List<Logprobs> logprobs) {
+    final ArrayNode array = JSON.createArrayNode();
+    for (final Logprobs token : logprobs) {
+      final ArrayNode top =
+          array
+              .addObject()
+              .put("token_id", token.token())
+              .put("logprob", token.logprob())
+              .putArray("top");
+      for (int i = 0; i < token.topTokens().length; i++) {
+        top.addObject()
+            .put("token_id", token.topTokens()[i])
+            .put("logprob", token.topLogprobs()[i]);
+      }
+    }
+    return array;
+  }
+
+  /** What one choice has come to. */
+  private static final class Collected {
     private final List<Integer> tokens = new ArrayList<>();
+    private final List<Logprobs> logprobs = new ArrayList<>();
     private final StringBuilder text = new StringBuilder();
-    private final CompletableFuture<Finish> finish = new CompletableFuture<>();
+    private Finish finish;
+
+    private ObjectNode json() {
+      final ObjectNode object = JSON.createObjectNode();
+      tokens.forEach(object.putArray("token_ids")::add);
+      object.put("text", text.toString());
+      object.put("finish_reason", finish.reason().name());
+      if (!logprobs.isEmpty()) {
+        object.set("logprobs", GenerateCommand.json(logprobs));
+      }
+      return object;
+    }
+  }
+
+  /** Written by the engine thread; read after {@code ended} is complete. */
+  private static final class Collector implements TokenListener {
+    private final List<Collected> choices;
+    private final List<Logprobs> promptLogprobs = new ArrayList<>();
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private float[] logits = {};
+
+    private Collector(final int choices) {
+      this.choices = Stream.generate(Collected::new).limit(choices).toList();
+    }
 
     @Override
     public void onTokens(final TokenDelta delta) {
+      final Collected choice = choices.get(delta.choice());
       for (final int token : delta.tokens()) {
-        tokens.add(token);
+        choice.tokens.add(token);
       }
-      text.append(delta.text());
-      delta.finish().ifPresent(finish::complete);
+      choice.logprobs.addAll(delta.logprobs());
+      choice.text.append(delta.text());
+      delta.finish().ifPresent(finish -> choice.finish = finish);
+      promptLogprobs.addAll(delta.promptLogprobs());
+      if (delta.last()) {
+        ended.complete(null);
+      }
     }
 
     @Override
     public void onEngineFailure(final EngineFailedException failure) {
-      finish.completeExceptionally(failure);
+      ended.completeExceptionally(failure);
     }
 
     @Override
-    public void onPromptLogits(final float[] values) {
-      logits = values;
+    public void onLogits(final int index, final float[] values) {
+      if (index == 0) {
+        logits = values;
+      }
     }
   }
 }

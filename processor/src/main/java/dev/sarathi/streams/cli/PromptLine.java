@@ -8,6 +8,7 @@ import dev.sarathi.schemas.ChatMessage;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.Sampling;
+import dev.sarathi.schemas.TokenBias;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -72,13 +73,19 @@ final class PromptLine {
       case "token_ids" -> request.setTokenIds(list(name, value, PromptLine::integer));
       case "messages" -> request.setMessages(list(name, value, PromptLine::message));
       case "sampling" -> request.setSampling(sampling(value, request.getSampling()));
+      case "n" -> request.setN(integer(name, value));
       case "max_tokens" -> request.setMaxTokens(integer(name, value));
       case "stop" -> request.setStop(list(name, value, PromptLine::text));
+      case "stop_token_ids" -> request.setStopTokenIds(list(name, value, PromptLine::integer));
       case "ignore_eos" -> request.setIgnoreEos(bool(name, value));
+      case "logprobs" -> request.setLogprobs(integer(name, value));
+      case "prompt_logprobs" -> request.setPromptLogprobs(integer(name, value));
+      case "truncate_prompt_tokens" -> request.setTruncatePromptTokens(integer(name, value));
       case "seed" -> request.setSeed(longInteger(name, value));
       case "priority" -> request.setPriority(priority(name, value));
       case "deadline_ms" -> request.setDeadlineMs(longInteger(name, value));
       case "model" -> request.setModel(text(name, value));
+      case "tenant" -> request.setTenant(text(name, value));
       case "job_id" -> request.setJobId(text(name, value));
       default -> throw unknown(name, PromptRequest.getClassSchema());
     }
@@ -95,10 +102,29 @@ final class PromptLine {
         case "temperature" -> sampling.setTemperature(number(name, value));
         case "top_k" -> sampling.setTopK(integer(name, value));
         case "top_p" -> sampling.setTopP(number(name, value));
+        case "min_p" -> sampling.setMinP(number(name, value));
+        case "repetition_penalty" -> sampling.setRepetitionPenalty(number(name, value));
+        case "presence_penalty" -> sampling.setPresencePenalty(number(name, value));
+        case "frequency_penalty" -> sampling.setFrequencyPenalty(number(name, value));
+        case "logit_bias" -> sampling.setLogitBias(list(name, value, PromptLine::bias));
         default -> throw unknown(name, Sampling.getClassSchema());
       }
     }
     return sampling.build();
+  }
+
+  private static TokenBias bias(final String name, final JsonNode object)
+      throws InvalidPromptException {
+    final TokenBias.Builder bias = TokenBias.newBuilder();
+    for (Map.Entry<String, JsonNode> field : fields(name, object)) {
+      final String path = name + "." + field.getKey();
+      switch (field.getKey()) {
+        case "token_id" -> bias.setTokenId(integer(path, field.getValue()));
+        case "bias" -> bias.setBias(number(path, field.getValue()));
+        default -> throw unknown(path, TokenBias.getClassSchema());
+      }
+    }
+    return bias.build();
   }
 
   private static ChatMessage message(final String name, final JsonNode object)

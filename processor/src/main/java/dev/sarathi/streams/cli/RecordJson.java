@@ -34,6 +34,7 @@ final class RecordJson {
       }
       case Integer number -> NODES.numberNode(number);
       case Long number -> NODES.numberNode(number);
+      case Float number -> NODES.numberNode(number);
       case Double number -> NODES.numberNode(number);
       case Boolean truth -> NODES.booleanNode(truth);
       // Strings, symbols of enums, instants.

@@ -2,7 +2,6 @@ package dev.sarathi.streams.cli;
 
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
-import dev.sarathi.schemas.Sampling;
 import dev.sarathi.schemas.SarathiSerdes;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -79,42 +78,18 @@ public final class SubmitCommand implements Callable<Integer> {
   @Option(names = "--max-tokens", paramLabel = "N", description = "The most tokens to generate.")
   private Optional<Integer> maxTokens = Optional.empty();
 
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      defaultValue = "1.0",
-      description = "0 always takes the likeliest token (default: ${DEFAULT-VALUE}).")
-  private double temperature;
+  @Mixin private SamplingOptions sampling = new SamplingOptions(1);
 
   @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      defaultValue = "0",
-      description = "Samples from the K likeliest tokens; 0 from all (default: ${DEFAULT-VALUE}).")
-  private int topK;
+      names = "--chat",
+      description = "The prompts are what a user says, for the model's chat template.")
+  private boolean chat;
 
   @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      defaultValue = "1.0",
-      description =
-          "Samples from the likeliest tokens that together reach P (default: ${DEFAULT-VALUE}).")
-  private double topP;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      description = "Seeds the sampling (default: derived from the id).")
-  private Optional<Long> seed = Optional.empty();
-
-  @Option(
-      names = "--stop",
+      names = "--system",
       paramLabel = "TEXT",
-      description = "Ends the generation; may be given more than once.")
-  private List<String> stop = new ArrayList<>();
-
-  @Option(names = "--ignore-eos", description = "Goes on past the model's end of text.")
-  private boolean ignoreEos;
+      description = "What the model is told before the user speaks; implies --chat.")
+  private Optional<String> system = Optional.empty();
 
   @Option(
       names = "--priority",
@@ -130,6 +105,9 @@ public final class SubmitCommand implements Callable<Integer> {
 
   @Option(names = "--model", description = "The model's name, where the application has several.")
   private Optional<String> model = Optional.empty();
+
+  @Option(names = "--tenant", description = "On whose account it is served.")
+  private Optional<String> tenant = Optional.empty();
 
   @Option(names = "--job", description = "A job id, copied to the results.")
   private Optional<String> job = Optional.empty();
@@ -212,17 +190,26 @@ public final class SubmitCommand implements Callable<Integer> {
   }
 
   private PromptRequest.Builder defaults() {
-    return PromptRequest.newBuilder()
+    return sampling
+        .request()
         .setId(id.orElse(null))
-        .setSampling(new Sampling(temperature, topK, topP))
         .setMaxTokens(maxTokens.orElse(null))
-        .setStop(stop)
-        .setIgnoreEos(ignoreEos)
-        .setSeed(seed.orElse(null))
         .setPriority(priority)
         .setDeadlineMs(deadline.orElse(null))
         .setModel(model.orElse(null))
+        .setTenant(tenant.orElse(""))
         .setJobId(job.orElse(null));
+  }
+
+  /** A prompt as text becomes what the user says, if so asked. */
+  private PromptRequest spoken(final PromptRequest request) {
+    if (!chat && system.isEmpty() || request.getPrompt().isEmpty()) {
+      return request;
+    }
+    return PromptRequest.newBuilder(request)
+        .setPrompt(null)
+        .setMessages(Conversation.of(system, request.getPrompt().get()))
+        .build();
   }
 
   private void send(
@@ -230,7 +217,7 @@ public final class SubmitCommand implements Callable<Integer> {
       final PromptRequest given,
       final String place) {
     final String key = given.getId().orElseGet(() -> UUID.randomUUID().toString());
-    final PromptRequest request = PromptRequest.newBuilder(given).setId(key).build();
+    final PromptRequest request = PromptRequest.newBuilder(spoken(given)).setId(key).build();
     producer.send(
         new ProducerRecord<>(topic, key, request),
         (_, failure) -> {

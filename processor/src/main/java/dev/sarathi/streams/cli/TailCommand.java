@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
     },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
-      "0:the number of generations given with --until-done has ended",
+      "0:the number of requests given with --until-done has ended",
       "1:Kafka or the schema registry failed",
       "2:misuse"
     })
@@ -69,7 +69,7 @@ public final class TailCommand implements Callable<Integer> {
   @Option(
       names = "--until-done",
       paramLabel = "N",
-      description = "Exits after N generations have ended.")
+      description = "Exits after N requests have ended.")
   private Optional<Long> untilDone = Optional.empty();
 
   @Option(names = "--json", description = "Prints a JSON object for each record.")
@@ -152,7 +152,7 @@ public final class TailCommand implements Callable<Integer> {
           continue;
         }
         view.show(tokens);
-        if (tokens.getFinishReason().isPresent()) {
+        if (tokens.getLast()) {
           left--;
         }
       }

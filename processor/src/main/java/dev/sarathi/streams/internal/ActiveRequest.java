@@ -1,19 +1,18 @@
 package dev.sarathi.streams.internal;
 
-import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.GenerationHandle;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.TokenDelta;
-import dev.sarathi.streams.GenerationResult.Completion;
+import dev.sarathi.runtime.schedule.Logprobs;
 import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.GenerationResult.Tokens;
 import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.internal.GenerationStores.Chunks;
 import dev.sarathi.streams.internal.stored.StoredChunk;
 import dev.sarathi.streams.internal.stored.StoredRequest;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.apache.kafka.common.utils.Bytes;
 
 /**
@@ -25,14 +24,15 @@ final class ActiveRequest<K, V> {
   /** A chunk of progress is rewritten until it has so many tokens. */
   static final int CHUNK_TOKENS = 64;
 
+  /** The prompt's log-probabilities come at once and are written once. */
+  private static final int PROMPT_CHUNK_TOKENS = 1024;
+
   final Bytes position;
   final StoredRequest stored;
   final GenerationRequest request;
   final Origin<K, V> origin;
   final Provenance provenance;
-  private final List<Integer> openTokens = new ArrayList<>();
-  private final StringBuilder openText = new StringBuilder();
-  private int closedChunks;
+  private final List<OpenChunk> open;
   private boolean progressed;
   private Optional<GenerationHandle> handle = Optional.empty();
 
@@ -46,40 +46,39 @@ final class ActiveRequest<K, V> {
     this.request = Requests.requestOf(stored);
     this.origin = origin;
     this.provenance = provenance;
+    this.open = IntStream.range(0, request.choices()).mapToObj(OpenChunk::new).toList();
   }
 
   String id() {
     return stored.getId();
   }
 
-  /** The next tokens, as a result. */
+  /** The next tokens of a choice, as a result. */
   Tokens<K, V> tokens(final List<TokenDelta> deltas) {
-    final Emitted part = Emitted.NOTHING.and(deltas);
+    final Emitted part = new Emitted();
+    deltas.forEach(part::add);
+    final TokenDelta first = deltas.getFirst();
+    final TokenDelta last = deltas.getLast();
     return new Tokens<>(
         id(),
         origin,
-        deltas.getFirst().index(),
-        part.tokenList(),
+        first.choice(),
+        first.index(),
+        part.tokens(),
+        part.logprobs(),
+        first.promptLogprobs(),
         part.text(),
-        deltas.getLast().emittedAt(),
+        last.emittedAt(),
         provenance,
-        deltas.getLast().finish());
+        last.finish(),
+        last.last());
   }
 
-  /** All of it, as a result. */
-  Completion<K, V> completion(final Emitted all, final Finish finish, final Instant emittedAt) {
-    return new Completion<>(
-        id(), origin, all.tokenList(), all.text(), emittedAt, provenance, finish);
-  }
-
-  /** Takes over where earlier attempts left it: the open chunk is rewritten from its beginning. */
-  void restore(final int chunk, final Optional<StoredChunk> open) {
-    closedChunks = chunk;
-    open.ifPresent(
-        begun -> {
-          openTokens.addAll(begun.getTokens());
-          openText.append(begun.getText());
-        });
+  /** Takes over where earlier attempts left it: an open chunk is rewritten from its beginning. */
+  void restore(final int choice, final int number, final StoredChunk chunk) {
+    if (choice != Position.PROMPT) {
+      open.get(choice).restore(number, chunk);
+    }
   }
 
   /** True the first time it is asked. */
@@ -89,31 +88,21 @@ final class ActiveRequest<K, V> {
     return first;
   }
 
-  void emit(final int token, final String text) {
-    openTokens.add(token);
-    openText.append(text);
-  }
-
-  boolean chunkIsFull() {
-    return openTokens.size() == CHUNK_TOKENS;
-  }
-
-  int openChunk() {
-    return closedChunks;
-  }
-
-  List<Integer> openTokens() {
-    return List.copyOf(openTokens);
-  }
-
-  String openText() {
-    return openText.toString();
-  }
-
-  void beginChunk() {
-    closedChunks++;
-    openTokens.clear();
-    openText.setLength(0);
+  /** Writes down what came: each chunk that was filled, and each that is open. */
+  void progress(final List<TokenDelta> deltas, final Chunks progress) {
+    for (final TokenDelta delta : deltas) {
+      final List<Logprobs> prompt = delta.promptLogprobs();
+      for (int from = 0; from < prompt.size(); from += PROMPT_CHUNK_TOKENS) {
+        final Emitted chunk = new Emitted();
+        chunk.add(prompt.subList(from, Math.min(from + PROMPT_CHUNK_TOKENS, prompt.size())));
+        progress.put(Position.PROMPT, from / PROMPT_CHUNK_TOKENS, chunk.stored());
+      }
+      open.get(delta.choice()).add(delta, progress);
+    }
+    deltas.stream()
+        .mapToInt(TokenDelta::choice)
+        .distinct()
+        .forEach(choice -> open.get(choice).write(progress));
   }
 
   void submitted(final GenerationHandle generation) {
@@ -122,5 +111,48 @@ final class ActiveRequest<K, V> {
 
   void abandon() {
     handle.ifPresent(GenerationHandle::abandon);
+  }
+
+  /** The chunk of a choice that is rewritten until it is full. */
+  private static final class OpenChunk {
+    private final int choice;
+    private int number;
+    private Emitted content = new Emitted();
+
+    private OpenChunk(final int choice) {
+      this.choice = choice;
+    }
+
+    private void restore(final int stored, final StoredChunk chunk) {
+      number = stored;
+      content = new Emitted();
+      content.add(chunk);
+      if (isFull()) {
+        next();
+      }
+    }
+
+    private void add(final TokenDelta delta, final Chunks progress) {
+      content.add(delta);
+      if (isFull()) {
+        write(progress);
+        next();
+      }
+    }
+
+    private void write(final Chunks progress) {
+      if (!content.isEmpty()) {
+        progress.put(choice, number, content.stored());
+      }
+    }
+
+    private boolean isFull() {
+      return content.size() >= CHUNK_TOKENS;
+    }
+
+    private void next() {
+      number++;
+      content = new Emitted();
+    }
   }
 }

@@ -2,8 +2,14 @@ package dev.sarathi.streams.internal;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.metrics.Sensor;
 import org.apache.kafka.common.metrics.Sensor.RecordingLevel;
+import org.apache.kafka.common.metrics.stats.CumulativeSum;
+import org.apache.kafka.common.metrics.stats.Rate;
+import org.apache.kafka.common.metrics.stats.WindowedSum;
 import org.apache.kafka.streams.StreamsMetrics;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 
@@ -14,6 +20,8 @@ import org.apache.kafka.streams.processor.api.ProcessorContext;
  * <p>Threading: confined to the stream thread, whose name they are tagged with.
  */
 final class GenerationMetrics {
+  private static final String GROUP = "stream-generation-metrics";
+
   private final StreamsMetrics registry;
   private final String entity;
   private final List<Sensor> sensors = new ArrayList<>();
@@ -23,6 +31,9 @@ final class GenerationMetrics {
 
   /** Tokens that were computed again for them: their prompts, and what they had emitted. */
   final Sensor recomputedTokens;
+
+  /** Prompt tokens whose KV came from the prefix cache. */
+  final Sensor cachedTokens;
 
   /** Tokens that came from the engine for an incarnation that was over. */
   final Sensor staleTokens;
@@ -40,8 +51,9 @@ final class GenerationMetrics {
     this.registry = context.metrics();
     this.entity = names.node() + "-" + context.taskId();
     this.resumed = sensor("resumed");
-    this.recomputedTokens = sensor("recomputed-tokens");
-    this.staleTokens = sensor("stale-tokens");
+    this.recomputedTokens = amounts("recomputed-tokens");
+    this.cachedTokens = amounts("cached-tokens");
+    this.staleTokens = amounts("stale-tokens");
     this.duplicates = sensor("duplicates");
     this.rejected = sensor("rejected");
     this.finished = sensor("finished");
@@ -50,6 +62,22 @@ final class GenerationMetrics {
   private Sensor sensor(final String operation) {
     final Sensor sensor =
         registry.addRateTotalSensor("generation", entity, operation, RecordingLevel.INFO);
+    sensors.add(sensor);
+    return sensor;
+  }
+
+  /** A sensor of what is recorded; those that Streams makes count how often. */
+  private Sensor amounts(final String operation) {
+    final String thread = Thread.currentThread().getName();
+    final Map<String, String> tags = Map.of("thread-id", thread, "generation-id", entity);
+    final Sensor sensor =
+        registry.addSensor(thread + "-" + entity + "-" + operation, RecordingLevel.INFO);
+    sensor.add(
+        new MetricName(operation + "-rate", GROUP, operation + " per second", tags),
+        new Rate(TimeUnit.SECONDS, new WindowedSum()));
+    sensor.add(
+        new MetricName(operation + "-total", GROUP, "the total of " + operation, tags),
+        new CumulativeSum());
     sensors.add(sensor);
     return sensor;
   }

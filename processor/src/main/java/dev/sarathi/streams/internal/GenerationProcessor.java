@@ -1,26 +1,31 @@
 package dev.sarathi.streams.internal;
 
+import dev.sarathi.runtime.EmittedChoice;
 import dev.sarathi.runtime.EngineFailedException;
-import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.FinishReason;
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.GenerationHandle;
+import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
+import dev.sarathi.runtime.QueueFullException;
 import dev.sarathi.runtime.TokenDelta;
+import dev.sarathi.runtime.TokenListener;
 import dev.sarathi.streams.GenerationResult;
 import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.GenerationSettings;
 import dev.sarathi.streams.ModelChange;
 import dev.sarathi.streams.Routed;
 import dev.sarathi.streams.internal.stored.StoredAttempt;
-import dev.sarathi.streams.internal.stored.StoredChunk;
 import dev.sarathi.streams.internal.stored.StoredRequest;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.StreamsConfig;
@@ -50,7 +55,14 @@ import org.slf4j.LoggerFactory;
 public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W> {
   private static final Logger LOG = LoggerFactory.getLogger(GenerationProcessor.class);
 
+  /** How the engine is handed a request. */
+  interface Handover {
+    GenerationHandle resume(
+        GenerationRequest request, List<EmittedChoice> emitted, TokenListener listener);
+  }
+
   private final GenerationEngine engine;
+  private final Handover handover;
   private final GenerationSettings settings;
   private final Requests<K, V> requests;
   private final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper;
@@ -70,6 +82,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /** Whether this incarnation had its first turn. */
   private boolean begun;
 
+  /** Whether the engine had no room for a request, the last time that it was asked. */
+  private boolean engineFull;
+
   /** Whether a step of this incarnation failed. */
   private boolean failed;
 
@@ -87,7 +102,19 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
       final Set<TaskId> handedBack) {
+    this(engine, engine::resume, settings, requests, mapper, names, handedBack);
+  }
+
+  GenerationProcessor(
+      final GenerationEngine engine,
+      final Handover handover,
+      final GenerationSettings settings,
+      final Requests<K, V> requests,
+      final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
+      final StoreNames names,
+      final Set<TaskId> handedBack) {
     this.engine = engine;
+    this.handover = handover;
     this.settings = settings;
     this.requests = requests;
     this.mapper = mapper;
@@ -107,6 +134,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
     this.begun = false;
+    this.engineFull = false;
     this.failed = false;
     this.takenBack = handedBack.remove(context.taskId());
     // All else is left to the first turn: here Streams has no record context to write with.
@@ -202,21 +230,55 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
    */
   private boolean submitAdmitted() {
     boolean ended = false;
-    for (final ActiveRequest<K, V> request : window.newlyAdmitted()) {
-      final int[] emitted = stores.emitted(request.position).tokens();
+    for (Optional<ActiveRequest<K, V>> next = window.nextAdmitted();
+        next.isPresent();
+        next = window.nextAdmitted()) {
       try {
-        request.submitted(engine.resume(request.request, emitted, results.listener(request)));
-        if (emitted.length > 0) {
-          metrics.resumed.record();
-          metrics.recomputedTokens.record(engine.validate(request.request) + emitted.length);
-          LOG.info("request {} is resumed at token {}", request.id(), emitted.length);
-        }
+        submit(next.get());
+        window.handedOver();
+      } catch (final QueueFullException e) {
+        noteFullEngine(e);
+        return ended;
       } catch (final InvalidRequestException e) {
-        endEarly(request, FinishReason.ERROR, Optional.of(e.getMessage()));
+        endEarly(next.get(), FinishReason.ERROR, Optional.of(e.getMessage()));
         ended = true;
       }
     }
+    engineFull = false;
     return ended;
+  }
+
+  private void submit(final ActiveRequest<K, V> request) {
+    final List<Emitted> before = stores.transcript(request.position, request.stored).choices();
+    request.submitted(
+        handover.resume(
+            request.request,
+            before.stream().map(Emitted::before).toList(),
+            results.listener(request)));
+    if (before.stream().anyMatch(choice -> choice.size() > 0)) {
+      metrics.resumed.record();
+      metrics.recomputedTokens.record(
+          engine.validate(request.request)
+              + before.stream().filter(choice -> !choice.hasEnded()).mapToInt(Emitted::size).sum());
+      LOG.info(
+          "request {} is resumed at token {}",
+          request.id(),
+          before.stream()
+              .map(choice -> String.valueOf(choice.size()))
+              .collect(Collectors.joining("/")));
+    }
+  }
+
+  /** What the engine has no room for stays in the window, in its order, for a later turn. */
+  private void noteFullEngine(final QueueFullException reason) {
+    if (!engineFull) {
+      LOG.info(
+          "the engine takes no further request for now, {} of task {} wait: {}",
+          window.admitted(),
+          context.taskId(),
+          reason.getMessage());
+    }
+    engineFull = true;
   }
 
   /** Forwards what the engine has emitted, of all requests at once, then writes it down. */
@@ -229,7 +291,10 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     outlet.forward(emitted);
     drained.forEach(
         (request, deltas) -> {
-          if (deltas.getLast().finish().isPresent()) {
+          deltas.stream()
+              .flatMap(delta -> delta.finish().stream())
+              .forEach(finish -> metrics.cachedTokens.record(finish.usage().cachedTokens()));
+          if (deltas.getLast().last()) {
             forget(request);
           } else {
             writeProgress(request, deltas);
@@ -243,26 +308,32 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     final List<GenerationResult<K, V>> made = new ArrayList<>();
     parts(deltas).forEach(part -> made.add(request.tokens(part)));
     final TokenDelta last = deltas.getLast();
-    last.finish()
-        .ifPresent(
-            finish ->
-                made.add(
-                    request.completion(
-                        stores.emitted(request.position).and(deltas), finish, last.emittedAt())));
+    if (last.last()) {
+      final Transcript all = stores.transcript(request.position, request.stored);
+      deltas.forEach(all::add);
+      made.add(all.completion(request.id(), request.origin, request.provenance, last.emittedAt()));
+    }
     return made;
   }
 
-  /** Cuts deltas so that no part has more tokens than a record may have. */
+  /** Cuts deltas so that no part is of two choices, or has more tokens than a record may have. */
   private List<List<TokenDelta>> parts(final List<TokenDelta> deltas) {
-    final List<List<TokenDelta>> parts = new ArrayList<>();
-    int tokens = 0;
+    // In the order of their newest deltas: the choice that ended last, and the request, comes last.
+    final Map<Integer, List<TokenDelta>> choices = new LinkedHashMap<>(16, 0.75f, true);
     for (final TokenDelta delta : deltas) {
-      tokens += delta.tokens().length;
-      if (parts.isEmpty() || tokens > settings.maxTokensPerRecord()) {
-        parts.add(new ArrayList<>());
-        tokens = delta.tokens().length;
+      choices.computeIfAbsent(delta.choice(), choice -> new ArrayList<>()).add(delta);
+    }
+    final List<List<TokenDelta>> parts = new ArrayList<>();
+    for (final List<TokenDelta> choice : choices.values()) {
+      int tokens = 0;
+      for (final TokenDelta delta : choice) {
+        tokens += delta.tokens().length;
+        if (delta == choice.getFirst() || tokens > settings.maxTokensPerRecord()) {
+          parts.add(new ArrayList<>());
+          tokens = delta.tokens().length;
+        }
+        parts.getLast().add(delta);
       }
-      parts.getLast().add(delta);
     }
     return parts;
   }
@@ -277,25 +348,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
               0,
               provenance.previousFingerprint().orElse(provenance.fingerprint())));
     }
-    for (final TokenDelta delta : deltas) {
-      for (int i = 0; i < delta.tokens().length; i++) {
-        request.emit(delta.tokens()[i], i == delta.tokens().length - 1 ? delta.text() : "");
-        if (request.chunkIsFull()) {
-          writeChunk(request);
-          request.beginChunk();
-        }
-      }
-    }
-    if (!request.openTokens().isEmpty()) {
-      writeChunk(request);
-    }
-  }
-
-  private void writeChunk(final ActiveRequest<K, V> request) {
-    stores.putChunk(
-        request.position,
-        request.openChunk(),
-        new StoredChunk(request.openTokens(), request.openText()));
+    request.progress(deltas, stores.progressOf(request.position));
   }
 
   // ---- the window
@@ -310,8 +363,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
             stored,
             requests.originOf(stored),
             new Provenance(attempt.getAttempts() + 1, fingerprint, previous));
-    final int chunk = stores.emitted(position).tokens().length / ActiveRequest.CHUNK_TOKENS;
-    request.restore(chunk, stores.chunk(position, chunk));
+    stores.readProgress(position, request::restore);
     return request;
   }
 
@@ -358,14 +410,12 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /** Ends a request here rather than in the engine. */
   private void endEarly(
       final ActiveRequest<K, V> request, final FinishReason reason, final Optional<String> error) {
-    final Emitted emitted = stores.emitted(request.position);
-    final Finish finish =
-        new Finish(
-            reason,
-            error,
-            new Finish.Usage(promptTokens(request), emitted.tokens().length, 0),
-            Finish.Timing.NONE);
-    outlet.end(request.id(), request.origin, request.provenance, finish, emitted);
+    outlet.end(
+        request.id(),
+        request.origin,
+        request.provenance,
+        stores.transcript(request.position, request.stored),
+        new Outlet.End(reason, error, promptTokens(request)));
     forget(request);
   }
 

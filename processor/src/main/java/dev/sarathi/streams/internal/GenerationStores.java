@@ -9,7 +9,6 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.BiPredicate;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -121,32 +120,36 @@ final class GenerationStores {
     progress.put(Position.attemptKey(position), encode(attempt));
   }
 
-  void putChunk(final Bytes position, final int chunk, final StoredChunk value) {
-    progress.put(Position.chunkKey(position, chunk), encode(value));
+  /** Takes chunks of tokens; those of a choice in order. */
+  interface Chunks {
+    void put(int choice, int chunk, StoredChunk value);
   }
 
-  Optional<StoredChunk> chunk(final Bytes position, final int chunk) {
-    return Optional.ofNullable(progress.get(Position.chunkKey(position, chunk)))
-        .map(bytes -> decode(bytes, StoredChunk::fromByteBuffer));
+  /** Where the progress of a request is written. */
+  Chunks progressOf(final Bytes position) {
+    return (choice, chunk, value) ->
+        progress.put(Position.chunkKey(position, choice, chunk), encode(value));
   }
 
-  Emitted emitted(final Bytes position) {
-    int[] tokens = {};
-    final StringBuilder text = new StringBuilder();
+  /** Hands over the progress of a request. */
+  void readProgress(final Bytes position, final Chunks reader) {
     try (KeyValueIterator<Bytes, byte[]> chunks =
         progress.range(
-            Position.chunkKey(position, 0), Position.chunkKey(position, Integer.MAX_VALUE - 1))) {
+            Position.chunkKey(position, Position.PROMPT, 0), Position.endKey(position))) {
       while (chunks.hasNext()) {
-        final StoredChunk chunk = decode(chunks.next().value, StoredChunk::fromByteBuffer);
-        final int before = tokens.length;
-        tokens = Arrays.copyOf(tokens, before + chunk.getTokens().size());
-        for (int i = 0; i < chunk.getTokens().size(); i++) {
-          tokens[before + i] = chunk.getTokens().get(i);
-        }
-        text.append(chunk.getText());
+        final KeyValue<Bytes, byte[]> next = chunks.next();
+        reader.put(
+            Position.choiceOf(position, next.key),
+            Position.chunkOf(position, next.key),
+            decode(next.value, StoredChunk::fromByteBuffer));
       }
     }
-    return new Emitted(tokens, text.toString());
+  }
+
+  Transcript transcript(final Bytes position, final StoredRequest request) {
+    final Transcript transcript = new Transcript(request.getContent().getChoices());
+    readProgress(position, (choice, chunk, value) -> transcript.add(choice, value));
+    return transcript;
   }
 
   /** Forgets all of a request but its digest. */
@@ -155,8 +158,7 @@ final class GenerationStores {
     identities.delete(request.getId());
     remember(request.getId(), Requests.digest(request), now);
     try (KeyValueIterator<Bytes, byte[]> all =
-        progress.range(
-            Position.attemptKey(position), Position.chunkKey(position, Integer.MAX_VALUE - 1))) {
+        progress.range(Position.attemptKey(position), Position.endKey(position))) {
       while (all.hasNext()) {
         progress.delete(all.next().key);
       }

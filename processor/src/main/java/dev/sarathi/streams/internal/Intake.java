@@ -1,6 +1,5 @@
 package dev.sarathi.streams.internal;
 
-import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.FinishReason;
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
@@ -16,6 +15,7 @@ import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -35,6 +35,11 @@ final class Intake<K, V> {
 
   /** An id is part of the keys of stores and changelogs, whose records have limits. */
   private static final int MAX_ID_CHARS = 1024;
+
+  /** A token's id and text in an output record, roughly; and a log-probability's id and value. */
+  private static final int TOKEN_BYTES = 16;
+
+  private static final int LOGPROB_BYTES = 8;
 
   private final GenerationEngine engine;
   private final GenerationSettings settings;
@@ -99,7 +104,7 @@ final class Intake<K, V> {
             "takes %d bytes to store, more than the limit of %d"
                 .formatted(encoded.length, settings.maxRequestBytes()));
       }
-      engine.validate(Requests.requestOf(stored));
+      validate(Requests.requestOf(stored));
     } catch (final InvalidRequestException e) {
       reject(id, origin, e);
       return Optional.empty();
@@ -116,6 +121,35 @@ final class Intake<K, V> {
             bulk ? arrival + settings.bulkAging().toMillis() : arrival, origin.offset(), id);
     stores.put(position, stored, encoded);
     return Optional.of(position);
+  }
+
+  /**
+   * Refuses what the engine refuses, and what no record could hold when it is complete: that would
+   * be generated again and again.
+   */
+  private void validate(final GenerationRequest request) {
+    final int promptTokens = engine.validate(request);
+    final int room = engine.contextLength() - promptTokens;
+    // Choice 0 of several is in the completion twice.
+    final int choices = request.choices() == 1 ? 1 : request.choices() + 1;
+    final long bytes =
+        promptTokens * bytes(request.promptLogprobs())
+            + (long) choices
+                * Math.min(request.maxTokens().orElse(room), room)
+                * (TOKEN_BYTES + bytes(request.logprobs()));
+    final boolean asked =
+        choices > 1 || request.logprobs().isPresent() || request.promptLogprobs().isPresent();
+    if (asked && bytes > settings.maxRequestBytes()) {
+      throw new InvalidRequestException(
+          "n",
+          ("%d, with these max_tokens, logprobs and prompt_logprobs, may come to a completion of"
+                  + " %d bytes, more than the limit of %d")
+              .formatted(request.choices(), bytes, settings.maxRequestBytes()));
+    }
+  }
+
+  private static long bytes(final OptionalInt logprobs) {
+    return logprobs.isPresent() ? (1L + logprobs.getAsInt()) * LOGPROB_BYTES : 0;
   }
 
   private static String nameOf(final Origin<?, ?> origin) {
@@ -178,10 +212,14 @@ final class Intake<K, V> {
         reason.getMessage());
     outlet.forward(List.of(new Rejected<>(id, origin, reason)));
     if (stores.digestOf(id, now).isEmpty()) {
-      final Finish finish =
-          Finish.withoutTokens(FinishReason.ERROR, Optional.of(reason.getMessage()));
       final Provenance provenance = new Provenance(0, engine.fingerprint(), Optional.empty());
-      outlet.end(id, origin, provenance, finish, Emitted.NOTHING);
+      // One choice: how many were asked for may be what is wrong.
+      outlet.end(
+          id,
+          origin,
+          provenance,
+          new Transcript(1),
+          new Outlet.End(FinishReason.ERROR, Optional.of(reason.getMessage()), 0));
       stores.remember(id, Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())), now);
     }
   }

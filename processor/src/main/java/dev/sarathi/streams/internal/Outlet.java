@@ -1,13 +1,14 @@
 package dev.sarathi.streams.internal;
 
 import dev.sarathi.runtime.Finish;
+import dev.sarathi.runtime.FinishReason;
 import dev.sarathi.streams.GenerationResult;
-import dev.sarathi.streams.GenerationResult.Completion;
 import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.GenerationResult.Tokens;
 import dev.sarathi.streams.Origin;
 import dev.sarathi.streams.Routed;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -37,20 +38,51 @@ final class Outlet<K, V, W> {
         .forEach(this::forward);
   }
 
-  /** The last part, without tokens, and the completion of a request that ends now. */
+  /**
+   * Ends a request now: a last part, without tokens, of each choice that has not ended, and the
+   * completion.
+   */
   void end(
       final String id,
       final Origin<K, V> origin,
       final Provenance provenance,
-      final Finish finish,
-      final Emitted all) {
-    final List<Integer> tokens = all.tokenList();
+      final Transcript all,
+      final End end) {
     final Instant now = Instant.now();
-    forward(
-        List.of(
+    final List<GenerationResult<K, V>> results = new ArrayList<>();
+    long unfinished = all.choices().stream().filter(choice -> !choice.hasEnded()).count();
+    for (int i = 0; i < all.choices().size(); i++) {
+      final Emitted choice = all.choices().get(i);
+      if (!choice.hasEnded()) {
+        final Finish finish = end.finish(choice.size());
+        choice.end(finish);
+        unfinished--;
+        results.add(
             new Tokens<>(
-                id, origin, tokens.size(), List.of(), "", now, provenance, Optional.of(finish)),
-            new Completion<>(id, origin, tokens, all.text(), now, provenance, finish)));
+                id,
+                origin,
+                i,
+                choice.size(),
+                List.of(),
+                List.of(),
+                List.of(),
+                "",
+                now,
+                provenance,
+                Optional.of(finish),
+                unfinished == 0));
+      }
+    }
+    results.add(all.completion(id, origin, provenance, now));
+    forward(results);
+  }
+
+  /** How a request ends that does not end in the engine. */
+  record End(FinishReason reason, Optional<String> error, int promptTokens) {
+    private Finish finish(final int completionTokens) {
+      return new Finish(
+          reason, error, new Finish.Usage(promptTokens, completionTokens, 0), Finish.Timing.NONE);
+    }
   }
 
   private void forward(final Routed<K, W> routed) {

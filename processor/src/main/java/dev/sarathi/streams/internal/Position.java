@@ -11,6 +11,9 @@ import org.apache.kafka.common.utils.Bytes;
  * came of one record in one millisecond.
  */
 final class Position {
+  /** Stands for the prompt where choices are numbered. */
+  static final int PROMPT = -1;
+
   private Position() {}
 
   static Bytes of(final long rankMillis, final long offset, final String id) {
@@ -29,14 +32,33 @@ final class Position {
     return suffixed(position, 0);
   }
 
-  /** The key of a request's chunk of tokens. */
-  static Bytes chunkKey(final Bytes position, final int chunk) {
-    return suffixed(position, chunk + 1);
+  /** The key of a chunk of tokens, those of a choice together, those of the prompt first. */
+  static Bytes chunkKey(final Bytes position, final int choice, final int chunk) {
+    return suffixed(position, choice + 1, chunk);
   }
 
-  private static Bytes suffixed(final Bytes position, final int suffix) {
+  /** Behind the keys of all chunks. */
+  static Bytes endKey(final Bytes position) {
+    return suffixed(position, Integer.MAX_VALUE);
+  }
+
+  /** The choice that a chunk's key names. */
+  static int choiceOf(final Bytes position, final Bytes chunkKey) {
+    return ByteBuffer.wrap(chunkKey.get()).getInt(position.get().length) - 1;
+  }
+
+  /** The number that a chunk's key names. */
+  static int chunkOf(final Bytes position, final Bytes chunkKey) {
+    return ByteBuffer.wrap(chunkKey.get()).getInt(position.get().length + Integer.BYTES);
+  }
+
+  private static Bytes suffixed(final Bytes position, final int... suffixes) {
     final byte[] bytes = position.get();
-    return Bytes.wrap(
-        ByteBuffer.allocate(bytes.length + Integer.BYTES).put(bytes).putInt(suffix).array());
+    final ByteBuffer key = ByteBuffer.allocate(bytes.length + suffixes.length * Integer.BYTES);
+    key.put(bytes);
+    for (final int suffix : suffixes) {
+      key.putInt(suffix);
+    }
+    return Bytes.wrap(key.array());
   }
 }

@@ -1,13 +1,17 @@
 package dev.sarathi.streams.internal;
 
+import dev.sarathi.runtime.ChatMessage;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.runtime.Priority;
 import dev.sarathi.runtime.Prompt;
 import dev.sarathi.runtime.Sampling;
 import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.internal.stored.StoredBias;
+import dev.sarathi.streams.internal.stored.StoredChat;
 import dev.sarathi.streams.internal.stored.StoredContent;
 import dev.sarathi.streams.internal.stored.StoredHeader;
+import dev.sarathi.streams.internal.stored.StoredMessage;
 import dev.sarathi.streams.internal.stored.StoredRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -22,8 +26,11 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeader;
@@ -113,23 +120,48 @@ public record Requests<K, V>(
   private static StoredContent content(final GenerationRequest request) {
     final Sampling sampling = request.sampling();
     return StoredContent.newBuilder()
-        .setPrompt(
-            switch (request.prompt()) {
-              case Prompt.Text text -> text.text();
-              case Prompt.Tokens tokens -> Arrays.stream(tokens.ids()).boxed().toList();
-              case Prompt.Chat chat ->
-                  throw new InvalidRequestException(
-                      "messages", "cannot be stored yet; send prompt or token_ids");
-            })
+        .setPrompt(stored(request.prompt()))
+        .setTruncatePrompt(orNull(request.truncatePrompt()))
         .setTemperature(sampling.temperature())
         .setTopK(sampling.topK())
         .setTopP(sampling.topP())
+        .setMinP(sampling.minP())
+        .setRepetitionPenalty(sampling.repetitionPenalty())
+        .setPresencePenalty(sampling.presencePenalty())
+        .setFrequencyPenalty(sampling.frequencyPenalty())
+        // Sorted: the digest of equal requests is equal in every process.
+        .setLogitBias(
+            new TreeMap<>(sampling.logitBias())
+                .entrySet().stream()
+                    .map(bias -> new StoredBias(bias.getKey(), bias.getValue()))
+                    .toList())
         .setSeed(sampling.seed().isPresent() ? sampling.seed().getAsLong() : null)
-        .setMaxTokens(request.maxTokens().isPresent() ? request.maxTokens().getAsInt() : null)
+        .setChoices(request.choices())
+        .setLogprobs(orNull(request.logprobs()))
+        .setPromptLogprobs(orNull(request.promptLogprobs()))
+        .setMaxTokens(orNull(request.maxTokens()))
         .setStop(request.stop())
+        .setStopTokens(request.stopTokens().stream().sorted().toList())
         .setIgnoreEos(request.ignoreEos())
         .setBulk(request.priority() == Priority.BULK)
+        .setTenant(request.tenant())
         .build();
+  }
+
+  private static Object stored(final Prompt prompt) {
+    return switch (prompt) {
+      case Prompt.Text text -> text.text();
+      case Prompt.Tokens tokens -> Arrays.stream(tokens.ids()).boxed().toList();
+      case Prompt.Chat chat ->
+          new StoredChat(
+              chat.messages().stream()
+                  .map(message -> new StoredMessage(message.role(), message.content()))
+                  .toList());
+    };
+  }
+
+  private static Integer orNull(final OptionalInt value) {
+    return value.isPresent() ? value.getAsInt() : null;
   }
 
   static GenerationRequest requestOf(final StoredRequest stored) {
@@ -137,23 +169,44 @@ public record Requests<K, V>(
     return new GenerationRequest(
         stored.getId(),
         promptOf(content.getPrompt()),
+        optional(content.getTruncatePrompt()),
         new Sampling(
             content.getTemperature(),
             content.getTopK(),
             content.getTopP(),
+            content.getMinP(),
+            content.getRepetitionPenalty(),
+            content.getPresencePenalty(),
+            content.getFrequencyPenalty(),
+            content.getLogitBias().stream()
+                .collect(Collectors.toMap(StoredBias::getToken, StoredBias::getBias)),
             content.getSeed().map(OptionalLong::of).orElseGet(OptionalLong::empty)),
-        content.getMaxTokens().map(OptionalInt::of).orElseGet(OptionalInt::empty),
+        content.getChoices(),
+        optional(content.getLogprobs()),
+        optional(content.getPromptLogprobs()),
+        optional(content.getMaxTokens()),
         content.getStop(),
+        Set.copyOf(content.getStopTokens()),
         content.getIgnoreEos(),
         content.getBulk() ? Priority.BULK : Priority.INTERACTIVE,
+        content.getTenant(),
         stored.getDeadline().map(Instant::ofEpochMilli));
   }
 
+  private static OptionalInt optional(final Optional<Integer> value) {
+    return value.map(OptionalInt::of).orElseGet(OptionalInt::empty);
+  }
+
   private static Prompt promptOf(final Object stored) {
-    if (stored instanceof List<?> ids) {
-      return new Prompt.Tokens(ids.stream().mapToInt(id -> (Integer) id).toArray());
-    }
-    return new Prompt.Text((String) stored);
+    return switch (stored) {
+      case List<?> ids -> new Prompt.Tokens(ids.stream().mapToInt(id -> (Integer) id).toArray());
+      case StoredChat chat ->
+          new Prompt.Chat(
+              chat.getMessages().stream()
+                  .map(message -> new ChatMessage(message.getRole(), message.getContent()))
+                  .toList());
+      default -> new Prompt.Text((String) stored);
+    };
   }
 
   /** Tells whether two requests of one id are the same; deadlines move with the record's time. */

@@ -1,9 +1,9 @@
 package dev.sarathi.streams.internal;
 
 import dev.sarathi.streams.internal.stored.StoredRequest;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
@@ -18,7 +18,7 @@ import org.apache.kafka.common.utils.Bytes;
 final class Window<K, V> {
   private final int limit;
   private final Map<Bytes, ActiveRequest<K, V>> requests = new HashMap<>();
-  private List<ActiveRequest<K, V>> admitted = new ArrayList<>();
+  private final Deque<ActiveRequest<K, V>> admitted = new ArrayDeque<>();
 
   /**
    * Where to look for the next request to admit; everything before it is gone or in the window.
@@ -75,11 +75,18 @@ final class Window<K, V> {
     admitted.add(request);
   }
 
-  /** The requests taken since it was asked last, to be handed to the engine. */
-  List<ActiveRequest<K, V>> newlyAdmitted() {
-    final List<ActiveRequest<K, V>> taken = admitted;
-    admitted = new ArrayList<>();
-    return taken;
+  /** The next request to be handed to the engine. */
+  Optional<ActiveRequest<K, V>> nextAdmitted() {
+    return Optional.ofNullable(admitted.peek());
+  }
+
+  /** Notes that the engine has the next request. */
+  void handedOver() {
+    admitted.remove();
+  }
+
+  int admitted() {
+    return admitted.size();
   }
 
   boolean holds(final ActiveRequest<K, V> request) {

@@ -3,10 +3,13 @@ package dev.sarathi.streams.cli;
 import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sarathi.schemas.ChatMessage;
 import dev.sarathi.schemas.FinishReason;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.schemas.Sampling;
 import dev.sarathi.schemas.SarathiSerdes;
+import dev.sarathi.schemas.TokenBias;
 import dev.sarathi.schemas.TokenRecord;
 import dev.sarathi.streams.broker.DevelopmentBroker;
 import java.io.PrintWriter;
@@ -61,7 +64,11 @@ final class ClientCommandsTest {
             new SubmitCommand(),
             Stream.of(
                 "--topic=arguments --id=r-1 --max-tokens=9 --temperature=0 --seed=5".split(" "),
-                "--stop=. --stop=! --priority=bulk --deadline=1000 --job=j-1 Once".split(" ")));
+                "--stop=. --stop=! --priority=bulk --deadline=1000 --job=j-1 Once".split(" "),
+                "--n=3 --min-p=0.1 --repetition-penalty=1.5 --presence-penalty=1".split(" "),
+                "--frequency-penalty=-1 --logit-bias=5=-100 --logit-bias=9=2.5".split(" "),
+                "--stop-token=7 --stop-token=8 --logprobs=2 --prompt-logprobs=0".split(" "),
+                "--truncate=100 --tenant=acme --ignore-eos --top-k=4 --top-p=0.5".split(" ")));
 
     // then
     assertThat(code).as(err.toString()).isZero();
@@ -81,6 +88,43 @@ final class ClientCommandsTest {
               assertThat(request.getPriority()).isEqualTo(Priority.BULK);
               assertThat(request.getDeadlineMs()).contains(1_000L);
               assertThat(request.getJobId()).contains("j-1");
+              assertThat(request.getTenant()).isEqualTo("acme");
+              assertThat(request.getN()).isEqualTo(3);
+              assertThat(request.getSampling())
+                  .isEqualTo(
+                      new Sampling(
+                          0.0,
+                          4,
+                          0.5,
+                          0.1,
+                          1.5,
+                          1.0,
+                          -1.0,
+                          List.of(new TokenBias(5, -100.0), new TokenBias(9, 2.5))));
+              assertThat(request.getStopTokenIds()).containsExactly(7, 8);
+              assertThat(request.getLogprobs()).contains(2);
+              assertThat(request.getPromptLogprobs()).contains(0);
+              assertThat(request.getTruncatePromptTokens()).contains(100);
+              assertThat(request.getIgnoreEos()).isTrue();
+            });
+  }
+
+  @Test
+  void shouldSubmitWhatAUserSays() {
+    // when
+    final int code = run(new SubmitCommand(), "--topic=chat", "--system=Be brief.", "Hi");
+
+    // then
+    assertThat(code).as(err.toString()).isZero();
+    assertThat(requests("chat", 1))
+        .singleElement()
+        .satisfies(
+            record -> {
+              assertThat(record.value().getPrompt()).isEmpty();
+              assertThat(record.value().getMessages().orElseThrow())
+                  .containsExactly(
+                      new ChatMessage("system", "Be brief."), new ChatMessage("user", "Hi"));
+              assertThat(record.value().getSampling().getTemperature()).isEqualTo(1.0);
             });
   }
 
@@ -167,6 +211,7 @@ final class ClientCommandsTest {
     assertThat(run(new SubmitCommand())).isEqualTo(2);
     assertThat(run(new SubmitCommand(), "--id=x", "two", "prompts")).isEqualTo(2);
     assertThat(run(new SubmitCommand(), "--priority=urgent", "x")).isEqualTo(2);
+    assertThat(run(new SubmitCommand(), "--logit-bias=5", "x")).isEqualTo(2);
     assertThat(run(new SubmitCommand(), "--config=/no/such/file", "x")).isEqualTo(2);
     assertThat(run(new TailCommand(), "--until-done=0")).isEqualTo(2);
     assertThat(run(new BrokerCommand(), "--port=many")).isEqualTo(2);
@@ -272,6 +317,7 @@ final class ClientCommandsTest {
             .setTokenIds(List.of(17))
             .setText(text)
             .setFinishReason(reason.orElse(null))
+            .setLast(reason.isPresent())
             .setEmittedAt(Instant.EPOCH)
             .build());
   }

@@ -8,14 +8,17 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command as a user runs it, against what Hugging Face transformers computes. */
@@ -28,13 +31,31 @@ class GenerateCommandTest {
   private final StringWriter err = new StringWriter();
 
   @ParameterizedTest
-  @ValueSource(strings = {"llama2", "llama3"})
+  @ValueSource(strings = {"llama2", "llama3", "mistral", "falcon180b"})
   void shouldReproduceTheReferenceByteForByteInEverySetting(final String model) throws Exception {
+    reproduces(model, List.of("16", "64", "512"), List.of("1", "2"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void shouldReproduceTheReferenceOfEveryFamily(final String model) throws Exception {
+    reproduces(model, List.of("16", "512"), List.of("2"));
+  }
+
+  static Stream<String> families() {
+    return Arrays.stream(GOLDEN.toFile().list())
+        .filter(name -> !Set.of("llama2", "llama3", "mistral", "falcon180b").contains(name))
+        .sorted();
+  }
+
+  private void reproduces(
+      final String model, final List<String> budgets, final List<String> threadCounts)
+      throws Exception {
     for (final JsonNode golden : JSON.readTree(GOLDEN.resolve(model + "/golden.json").toFile())) {
       // when
       final Set<String> outputs = new LinkedHashSet<>();
-      for (final String budget : List.of("16", "64", "512")) {
-        for (final String threads : List.of("1", "2")) {
+      for (final String budget : budgets) {
+        for (final String threads : threadCounts) {
           outputs.add(
               generate(
                   "--model",
@@ -43,6 +64,7 @@ class GenerateCommandTest {
                   join(golden.get("prompt")),
                   "--max-tokens",
                   String.valueOf(golden.get("greedy").size()),
+                  "--ignore-eos",
                   "--logits",
                   "--json",
                   "--token-budget",
@@ -92,6 +114,44 @@ class GenerateCommandTest {
         .isEqualTo(story.get("text").asText() + System.lineSeparator());
   }
 
+  @Test
+  void shouldWriteAConversationDownAsTheChatTemplateSays() throws Exception {
+    final String model = STORYTELLER.toString();
+
+    assertThat(generate("--model", model, "--system", "Once upon", "--user", "a time", "--json"))
+        .isEqualTo(generate("--model", model, "--prompt", "Once upon a time", "--json"));
+  }
+
+  @Test
+  void shouldPrintChoicesAndLogProbabilities() throws Exception {
+    // given
+    final String[] options =
+        ("--token-ids 5,6,7 --n 2 --temperature 1 --max-tokens 4 --logprobs 2 --prompt-logprobs 1"
+                + " --json --model "
+                + STORYTELLER)
+            .split(" ");
+
+    // when
+    final JsonNode result = JSON.readTree(generate(options));
+
+    // then
+    assertThat(result.get("choices")).hasSize(2);
+    assertThat(result.get("choices").get(1).get("choice").asInt()).isEqualTo(1);
+    for (final String field : List.of("token_ids", "text", "finish_reason", "logprobs")) {
+      assertThat(result.get("choices").get(0).get(field)).isEqualTo(result.get(field));
+    }
+    assertThat(result.get("prompt_logprobs")).hasSize(2);
+    assertThat(result.get("prompt_logprobs").get(0).get("token_id").asInt()).isEqualTo(6);
+    final JsonNode first = result.get("logprobs").get(0);
+    assertThat(first.get("token_id")).isEqualTo(result.get("token_ids").get(0));
+    assertThat(first.get("logprob").asDouble()).isNegative();
+    assertThat(first.get("top")).hasSize(2);
+
+    // when, then
+    options[options.length - 3] = "--seed=5";
+    assertThat(generate(options).lines()).hasSize(2).allMatch(line -> line.matches("#[01] \\| .*"));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -102,6 +162,12 @@ class GenerateCommandTest {
         "2 | --token-ids 5 --token-budget 15 | token budget is 15; valid is 16 or more",
         "2 | --token-ids 5 --threads 0 | threads is 0; valid is 1 or more",
         "2 | --token-ids 5 --temperature -1 | temperature: -1.0 is not a finite number of 0 or more",
+        "2 | --token-ids 5 --n 2000000000 | n: 2000000000 is more than 128",
+        "2 | --token-ids 5 --min-p 2 | min_p: 2.0 is not in [0, 1]",
+        "2 | --token-ids 5 --logit-bias 5=101 | logit_bias: 101.0 for token 5 is not in [-100, 100]",
+        "2 | --token-ids 5 --stop-token 999999 | stop_token_ids: 999999 is not a token of the model",
+        "2 | --token-ids 5 --system Short | --user",
+        "2 | --user Hello | messages:",
         "2 | --token-ids 5 --max-tokens 0 | max_tokens: 0 is less than 1",
         "2 | --token-ids 5,999999 | token_ids: 999999 is not a token of the model; valid is 0 to",
         "2 | --token-ids 5,x | Invalid value for option '--token-ids'",

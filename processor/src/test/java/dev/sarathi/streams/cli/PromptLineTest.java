@@ -7,6 +7,7 @@ import dev.sarathi.schemas.ChatMessage;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.Sampling;
+import dev.sarathi.schemas.TokenBias;
 import java.util.List;
 import org.apache.avro.Schema;
 import org.junit.jupiter.api.Test;
@@ -27,9 +28,16 @@ final class PromptLineTest {
             .setId("r-1")
             .setMessages(
                 List.of(new ChatMessage("system", "Be brief."), new ChatMessage("user", "Hi")))
-            .setSampling(new Sampling(0.5, 20, 0.9))
+            .setSampling(
+                new Sampling(0.5, 20, 0.9, 0.1, 1.5, 0.25, -0.25, List.of(new TokenBias(7, -1.5))))
+            .setN(3)
             .setMaxTokens(8)
             .setStop(List.of("\n\n"))
+            .setStopTokenIds(List.of(1, 2))
+            .setLogprobs(5)
+            .setPromptLogprobs(0)
+            .setTruncatePromptTokens(100)
+            .setTenant("t-1")
             .setIgnoreEos(true)
             .setSeed(Long.MAX_VALUE)
             .setPriority(Priority.BULK)
@@ -56,13 +64,13 @@ final class PromptLineTest {
   @Test
   void shouldKeepWhatTheLineLeavesOut() throws Exception {
     final PromptRequest.Builder defaults =
-        PromptRequest.newBuilder().setMaxTokens(32).setSampling(new Sampling(0.0, 5, 1.0));
+        PromptRequest.newBuilder().setMaxTokens(32).setSampling(sampling(5));
 
     final PromptRequest request =
         PromptLine.parse("{\"prompt\":\"x\",\"sampling\":{\"top_k\":7}}", defaults);
 
     assertThat(request.getMaxTokens()).contains(32);
-    assertThat(request.getSampling()).isEqualTo(new Sampling(0.0, 7, 1.0));
+    assertThat(request.getSampling()).isEqualTo(sampling(7));
   }
 
   @ParameterizedTest
@@ -88,6 +96,10 @@ final class PromptLineTest {
     assertThatThrownBy(() -> parse(line))
         .isInstanceOf(InvalidPromptException.class)
         .hasMessageContaining(message);
+  }
+
+  private static Sampling sampling(final int topK) {
+    return Sampling.newBuilder().setTemperature(0.0).setTopK(topK).build();
   }
 
   private static PromptRequest parse(final String line) throws InvalidPromptException {

@@ -33,6 +33,19 @@ final class TokenViewTest {
   }
 
   @Test
+  void shouldKeepTheChoicesOfARequestApart() {
+    final TokenView view = new TokenView.Lines(out);
+
+    view.show(tokens("a", 0, "The fox").setChoice(1).build());
+    view.show(tokens("a", 0, "A hen").build());
+    view.show(tokens("a", 1, " ran.").setChoice(1).setFinishReason(FinishReason.STOP).build());
+    view.show(tokens("a", 1, " ate.").setFinishReason(FinishReason.LENGTH).setLast(true).build());
+
+    assertThat(written.toString().lines())
+        .containsExactly("a#1 | The fox ran.", "a#1 = STOP", "a | A hen ate.", "a = LENGTH");
+  }
+
+  @Test
   void shouldShowAGapAndALateStart() {
     final TokenView view = new TokenView.Lines(out);
 

@@ -98,6 +98,14 @@ final class GenerationNode implements AutoCloseable {
     read();
   }
 
+  /** The total of one of the processor's metrics. */
+  double total(final String operation) {
+    return driver.metrics().entrySet().stream()
+        .filter(entry -> entry.getKey().name().equals(operation + "-total"))
+        .mapToDouble(entry -> (double) entry.getValue().metricValue())
+        .sum();
+  }
+
   void cancel(final String id) {
     send(id, null);
   }
@@ -157,6 +165,10 @@ final class GenerationNode implements AutoCloseable {
 
   List<Tokens<String, String>> parts(final String id) {
     return of(Tokens.class, id);
+  }
+
+  List<Tokens<String, String>> parts(final String id, final int choice) {
+    return parts(id).stream().filter(part -> part.choice() == choice).toList();
   }
 
   List<Completion<String, String>> completions(final String id) {
@@ -226,10 +238,7 @@ final class GenerationNode implements AutoCloseable {
   List<StoredChunk> chunks(final Bytes position) {
     final List<StoredChunk> chunks = new ArrayList<>();
     try (KeyValueIterator<Bytes, byte[]> all =
-        progress()
-            .range(
-                Position.chunkKey(position, 0),
-                Position.chunkKey(position, Integer.MAX_VALUE - 1))) {
+        progress().range(Position.chunkKey(position, 0, 0), Position.endKey(position))) {
       while (all.hasNext()) {
         chunks.add(StoredChunk.fromByteBuffer(ByteBuffer.wrap(all.next().value)));
       }

@@ -3,6 +3,7 @@ package dev.sarathi.streams.internal;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.sarathi.runtime.ChatMessage;
 import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.EngineFailedException;
 import dev.sarathi.runtime.Finish;
@@ -33,7 +34,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
@@ -220,8 +220,9 @@ class GenerationProcessorTest {
         final List<TokenDelta> deltas = all.subList(chunk * 64, Math.min(chunk * 64 + 64, emitted));
         node.progress()
             .put(
-                Position.chunkKey(position, chunk),
-                GenerationStores.encode(new StoredChunk(tokens(deltas), text(deltas))));
+                Position.chunkKey(position, 0, chunk),
+                GenerationStores.encode(
+                    new StoredChunk(tokens(deltas), text(deltas), List.of(), null)));
       }
 
       // when
@@ -652,6 +653,8 @@ class GenerationProcessorTest {
           temperature | temperature: NaN is not a finite number of 0 or more
           max-tokens  | max_tokens: 0 is less than 1
           oversized   | more than the limit of 16384
+          undeliverable | n: 4, with these max_tokens, logprobs and prompt_logprobs, may come to a completion of 92000
+          chat        | messages:
           throwing    | request: of id throwing cannot be made: java.lang.IllegalStateException: no
           null        | request: of id null cannot be made
           """)
@@ -661,11 +664,15 @@ class GenerationProcessorTest {
             switch (key) {
               case "empty" -> GenerationRequest.of(key, "");
               case "long" -> GenerationRequest.of(key, new Prompt.Tokens(new int[5001]));
-              case "temperature" ->
-                  request(key, value)
-                      .withSampling(new Sampling(Float.NaN, 0, 1, OptionalLong.empty()));
+              case "temperature" -> request(key, value).withSampling(Sampling.at(Float.NaN));
               case "max-tokens" -> request(key, value).withMaxTokens(0);
               case "oversized" -> GenerationRequest.of(key, "x".repeat(20_000));
+              case "undeliverable" ->
+                  request(key, value).withMaxTokens(100).withChoices(4).withLogprobs(20);
+              case "chat" ->
+                  GenerationRequest.of(
+                          key, new Prompt.Chat(List.of(new ChatMessage("ghost", "Boo"))))
+                      .withChoices(3);
               case "throwing" -> throw new IllegalStateException("no");
               case "null" -> null;
               default -> request(key, value);
@@ -807,7 +814,7 @@ class GenerationProcessorTest {
     return draft(engine, mapper);
   }
 
-  private static Generation.Draft<String, String> draft(
+  static Generation.Draft<String, String> draft(
       final GenerationEngine engine, final BiFunction<String, String, GenerationRequest> mapper) {
     return Generation.<String, String>using(engine)
         .id((key, value) -> key)
@@ -821,7 +828,7 @@ class GenerationProcessorTest {
     return generation(draft(GenerationProcessorTest::request).settings(settings));
   }
 
-  private static Generation<String, String, GenerationResult<String, String>> generation(
+  static Generation<String, String, GenerationResult<String, String>> generation(
       final Generation.Draft<String, String> draft) {
     return draft
         .<GenerationResult<String, String>>results(
@@ -833,7 +840,7 @@ class GenerationProcessorTest {
         .as("generate");
   }
 
-  private static Topology topology(
+  static Topology topology(
       final ProcessorSupplier<String, String, String, GenerationResult<String, String>>
           generation) {
     return new Topology()
@@ -867,8 +874,8 @@ class GenerationProcessorTest {
     storeAttempt(node, new StoredAttempt(1, 0, fingerprint));
     node.progress()
         .put(
-            Position.chunkKey(node.position(), 0),
-            GenerationStores.encode(new StoredChunk(List.of(5), "x")));
+            Position.chunkKey(node.position(), 0, 0),
+            GenerationStores.encode(new StoredChunk(List.of(5), "x", List.of(), null)));
   }
 
   /** A listener may throw exceptions, but an error is the engine's end. */

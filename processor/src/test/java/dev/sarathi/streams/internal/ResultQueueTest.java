@@ -11,6 +11,7 @@ import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.Origin;
 import dev.sarathi.streams.internal.stored.StoredRequest;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Serdes;
@@ -73,7 +74,16 @@ class ResultQueueTest {
   }
 
   private static TokenDelta delta(final int index, final int tokens) {
-    return new TokenDelta(index, new int[tokens], "", Instant.EPOCH, Optional.empty());
+    return new TokenDelta(
+        0,
+        index,
+        new int[tokens],
+        List.of(),
+        List.of(),
+        "",
+        Instant.EPOCH,
+        Optional.empty(),
+        false);
   }
 
   private static ActiveRequest<String, String> request() {

@@ -9,6 +9,7 @@ import dev.sarathi.runtime.model.Tensor;
 import dev.sarathi.runtime.model.Weights;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
+import dev.sarathi.runtime.schedule.PromptScoring;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.lang.foreign.Arena;
@@ -232,6 +233,9 @@ public final class CpuExecutor implements Executor {
         return "block " + slice.blocks()[i] + "; supported: 0 to " + (limits.kvBlocks() - 1);
       }
     }
+    if (slice.scoring().isPresent() && slice.scoring().get().targets().length > slice.count()) {
+      return slice.scoring().get().targets().length + " positions to score";
+    }
     return switch (slice.input()) {
       case Input.Known(int[] ids) -> problem(slice, ids);
       case Input.FromBatch(long batch, int row) -> {
@@ -257,6 +261,18 @@ public final class CpuExecutor implements Executor {
     return "";
   }
 
+  /** What has become of a batch's slices so far; {@code tokens} has one for each of them. */
+  private record Outcome(
+      int[] tokens,
+      List<StepResult.Sampled> sampled,
+      List<StepResult.Scored> scored,
+      List<StepResult.Failure> failed) {
+    Outcome(final int slices) {
+      this(new int[slices], new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+      Arrays.fill(tokens, FAILED);
+    }
+  }
+
   /** A run of a slice's positions that fits into one part of a batch. */
   private record Piece(int slice, int from, int count) {}
 
@@ -266,13 +282,10 @@ public final class CpuExecutor implements Executor {
    */
   private StepResult compute(final Batch batch) {
     final long start = now();
-    final int[] tokens = new int[batch.slices().size()];
-    Arrays.fill(tokens, FAILED);
-    final List<StepResult.Sampled> sampled = new ArrayList<>();
-    final List<StepResult.Failure> failed = new ArrayList<>();
+    final Outcome outcome = new Outcome(batch.slices().size());
     List<Piece> part = new ArrayList<>();
     int rows = 0;
-    for (int s = 0; s < tokens.length; s++) {
+    for (int s = 0; s < batch.slices().size(); s++) {
       final int count = batch.slices().get(s).count();
       for (int from = 0; from < count; ) {
         final Piece piece = new Piece(s, from, Math.min(count - from, rowsAtATime - rows));
@@ -280,26 +293,22 @@ public final class CpuExecutor implements Executor {
         rows += piece.count();
         from += piece.count();
         if (rows == rowsAtATime) {
-          compute(batch, part, tokens, sampled, failed);
+          compute(batch, part, outcome);
           part = new ArrayList<>();
           rows = 0;
         }
       }
     }
     if (rows > 0) {
-      compute(batch, part, tokens, sampled, failed);
+      compute(batch, part, outcome);
     }
     remembered[(int) Math.floorMod(batch.id(), (long) REMEMBERED)] =
-        new Remembered(batch.id(), tokens);
-    return new StepResult(batch.id(), start, now(), sampled, failed);
+        new Remembered(batch.id(), outcome.tokens);
+    return new StepResult(
+        batch.id(), start, now(), outcome.sampled, outcome.scored, outcome.failed);
   }
 
-  private void compute(
-      final Batch batch,
-      final List<Piece> part,
-      final int[] tokens,
-      final List<StepResult.Sampled> sampled,
-      final List<StepResult.Failure> failed) {
+  private void compute(final Batch batch, final List<Piece> part, final Outcome outcome) {
     final List<Slice> slices =
         part.stream().map(piece -> cut(batch.slices().get(piece.slice()), piece)).toList();
     final Map<Integer, String> failures = gatherTokens(slices);
@@ -308,13 +317,22 @@ public final class CpuExecutor implements Executor {
       final Slice slice = slices.get(s);
       final String failure = failures.getOrDefault(s, forward.failure(s));
       if (failure != null) {
-        failed.add(new StepResult.Failure(slice.sequence(), failure));
-      } else if (slice.sampling().isPresent()) {
+        outcome.failed.add(new StepResult.Failure(slice.sequence(), failure));
+        continue;
+      }
+      if (slice.scoring().isPresent()) {
+        outcome.scored.add(
+            new StepResult.Scored(slice.sequence(), slice.start() + 1, forward.scored(s)));
+      }
+      if (slice.sampling().isPresent()) {
         final int token = forward.sampled(s);
-        tokens[part.get(s).slice()] = token;
-        sampled.add(
+        outcome.tokens[part.get(s).slice()] = token;
+        outcome.sampled.add(
             new StepResult.Sampled(
-                slice.sequence(), token, Optional.ofNullable(forward.logits(s))));
+                slice.sequence(),
+                token,
+                Optional.ofNullable(forward.logprobs(s)),
+                Optional.ofNullable(forward.logits(s))));
       }
     }
   }
@@ -332,7 +350,15 @@ public final class CpuExecutor implements Executor {
         piece.count(),
         new Input.Known(Arrays.copyOfRange(ids, piece.from(), to)),
         slice.blocks(),
-        to == slice.count() ? slice.sampling() : Optional.empty());
+        to == slice.count() ? slice.sampling() : Optional.empty(),
+        slice.scoring().map(scoring -> cut(scoring, piece.from(), to)));
+  }
+
+  private static PromptScoring cut(final PromptScoring scoring, final int from, final int to) {
+    final int[] targets = scoring.targets();
+    return new PromptScoring(
+        Arrays.copyOfRange(targets, Math.min(from, targets.length), Math.min(to, targets.length)),
+        scoring.top());
   }
 
   /**

@@ -7,9 +7,12 @@ import dev.sarathi.runtime.model.ModelConfig;
 import dev.sarathi.runtime.model.Weights;
 import dev.sarathi.runtime.model.Weights.Projection;
 import dev.sarathi.runtime.schedule.Batch;
+import dev.sarathi.runtime.schedule.Logprobs;
 import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -30,6 +33,16 @@ final class ForwardPass {
 
   /** Queries of one unit of attention. */
   private static final int QUERIES = 32;
+
+  /** Marks a head row from which a token is drawn. */
+  private static final int DRAWN = -1;
+
+  /**
+   * A row whose logits are wanted.
+   *
+   * @param target the token to score by them, or {@link #DRAWN}
+   */
+  private record HeadRow(int row, int slice, int target) {}
 
   private final ModelConfig config;
   private final WorkerPool pool;
@@ -62,15 +75,16 @@ final class ForwardPass {
   private final Slice[] slices;
   private final int[] sliceRows;
   private final int[] rowSlices;
-  private final int[] sampling;
+  private final List<HeadRow> headRows = new ArrayList<>();
   private final int[] sampled;
   private final String[] failures;
   private final float[][] wantedLogits;
+  private final Logprobs[] sampledLogprobs;
+  private final Logprobs[] scored;
   private final int[] attentionSlices;
   private final int[] attentionRows;
   private int rows;
   private int attentionUnits;
-  private int samplingCount;
 
   // The operation that runs.
   private PackedLayer layer;
@@ -89,7 +103,7 @@ final class ForwardPass {
   private final WorkerPool.Operation rotateAndStore = this::rotateAndStore;
   private final WorkerPool.Operation attend = this::attend;
   private final WorkerPool.Operation activate = this::activate;
-  private final WorkerPool.Operation sample = this::sample;
+  private final WorkerPool.Operation useLogits = this::useLogits;
 
   ForwardPass(
       final Model model,
@@ -139,10 +153,11 @@ final class ForwardPass {
     slices = new Slice[maxRows];
     sliceRows = new int[maxRows];
     rowSlices = new int[maxRows];
-    sampling = new int[maxRows];
     sampled = new int[maxRows];
     failures = new String[maxRows];
     wantedLogits = new float[maxRows][];
+    sampledLogprobs = new Logprobs[maxRows];
+    scored = new Logprobs[maxRows];
     attentionSlices = new int[maxRows * config.kvHeads()];
     attentionRows = new int[maxRows * config.kvHeads()];
   }
@@ -176,6 +191,19 @@ final class ForwardPass {
     return wantedLogits[slice];
   }
 
+  /** How likely the token that the slice of this index drew is; null if it did not ask. */
+  Logprobs logprobs(final int slice) {
+    return sampledLogprobs[slice];
+  }
+
+  /**
+   * How likely the tokens after the first positions of the slice of this index are, if it asked.
+   */
+  List<Logprobs> scored(final int slice) {
+    final int targets = slices[slice].scoring().map(s -> s.targets().length).orElse(0);
+    return List.of(Arrays.copyOfRange(scored, sliceRows[slice], sliceRows[slice] + targets));
+  }
+
   /** Computes a batch whose blocks, positions and tokens have been checked. */
   void run(final Batch batch) {
     describe(batch);
@@ -198,8 +226,8 @@ final class ForwardPass {
       multiply(layer.down(), activated, rows, delta);
     }
     normalise(finalNorm, true);
-    for (headStart = 0; headStart < samplingCount; headStart += HEAD_ROWS) {
-      head(Math.min(HEAD_ROWS, samplingCount - headStart));
+    for (headStart = 0; headStart < headRows.size(); headStart += HEAD_ROWS) {
+      head(Math.min(HEAD_ROWS, headRows.size() - headStart));
     }
   }
 
@@ -207,7 +235,7 @@ final class ForwardPass {
     final List<Slice> list = batch.slices();
     rows = 0;
     attentionUnits = 0;
-    samplingCount = 0;
+    headRows.clear();
     final int unitRows = Math.max(1, QUERIES * config.kvHeads() / config.heads());
     for (int s = 0; s < list.size(); s++) {
       final Slice slice = list.get(s);
@@ -215,8 +243,15 @@ final class ForwardPass {
       sliceRows[s] = rows;
       failures[s] = null;
       wantedLogits[s] = null;
+      sampledLogprobs[s] = null;
+      if (slice.scoring().isPresent()) {
+        final int[] targets = slice.scoring().get().targets();
+        for (int i = 0; i < targets.length; i++) {
+          headRows.add(new HeadRow(rows + i, s, targets[i]));
+        }
+      }
       if (slice.sampling().isPresent()) {
-        sampling[samplingCount++] = s;
+        headRows.add(new HeadRow(rows + slice.count() - 1, s, DRAWN));
       }
       for (int i = 0; i < slice.count(); i += unitRows) {
         for (int h = 0; h < config.kvHeads(); h++) {
@@ -353,25 +388,37 @@ final class ForwardPass {
   private void head(final int count) {
     final int hidden = config.hiddenSize();
     for (int i = 0; i < count; i++) {
-      final int s = sampling[headStart + i];
-      final int row = sliceRows[s] + slices[s].count() - 1;
+      final int row = headRows.get(headStart + i).row();
       System.arraycopy(normed, row * hidden, headInput, i * hidden, hidden);
     }
     multiply(head, headInput, count, logits);
-    pool.run(count, 4L * count * config.vocabularySize(), sample);
+    pool.run(count, 4L * count * config.vocabularySize(), useLogits);
   }
 
-  private void sample(final int unit, final int worker) {
-    final int s = sampling[headStart + unit];
-    final SamplingPlan plan = slices[s].sampling().orElseThrow();
+  private void useLogits(final int unit, final int worker) {
+    final HeadRow wanted = headRows.get(headStart + unit);
     final int from = unit * head.stride();
-    if (plan.returnLogits()) {
-      wantedLogits[s] = Arrays.copyOfRange(logits, from, from + config.vocabularySize());
-    }
+    final Slice slice = slices[wanted.slice()];
     try {
-      sampled[s] = samplers[worker].sample(logits, from, plan);
-    } catch (ArithmeticException e) {
-      failures[s] = e.getMessage();
+      if (wanted.target() == DRAWN) {
+        draw(wanted.slice(), from, slice.sampling().orElseThrow(), samplers[worker]);
+      } else {
+        final int top = slice.scoring().orElseThrow().top();
+        scored[wanted.row()] = samplers[worker].score(logits, from, wanted.target(), top);
+      }
+    } catch (final ArithmeticException e) {
+      failures[wanted.slice()] = e.getMessage();
+    }
+  }
+
+  private void draw(
+      final int slice, final int from, final SamplingPlan plan, final Sampler sampler) {
+    if (plan.rule().returnLogits()) {
+      wantedLogits[slice] = Arrays.copyOfRange(logits, from, from + config.vocabularySize());
+    }
+    sampled[slice] = sampler.sample(logits, from, plan);
+    if (plan.rule().logprobs() != SamplingRule.NO_LOGPROBS) {
+      sampledLogprobs[slice] = sampler.score(logits, from, sampled[slice], plan.rule().logprobs());
     }
   }
 }

@@ -9,6 +9,7 @@ import dev.sarathi.runtime.model.ModelFormatException;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
 import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.io.IOException;
@@ -133,7 +134,14 @@ class CpuExecutorTest {
                   1,
                   slice(2, 0, new Input.Known(goldens.get(3).prompt()), 200, blocks(1, 13)),
                   slice(1, 7, new Input.FromBatch(0, 0), 1, 0),
-                  new Slice(3, 0, 3, new Input.Known(tail), blocks(14, 1), Optional.empty()),
+                  new Slice(
+                      3,
+                      0,
+                      3,
+                      new Input.Known(tail),
+                      blocks(14, 1),
+                      Optional.empty(),
+                      Optional.empty()),
                   slice(4, 0, new Input.Known(goldens.get(4).prompt()), 523, blocks(15, 33))));
           assertThat(results.getLast().sampled())
               .extracting(StepResult.Sampled::token)
@@ -219,15 +227,15 @@ class CpuExecutorTest {
   @Test
   void shouldDrawTheSameTokensInEveryCompany() {
     final List<Golden> goldens = Golden.read(Golden.STORYTELLER).subList(0, 6);
-    final SamplingPlan plan = new SamplingPlan(0.8f, 40, 0.95f, 7, 0, 0, false);
+    final SamplingRule rule = SamplingRule.drawing(0.8f, 0, 40, 0.95f, 7);
     try (Model model = Model.open(Golden.STORYTELLER);
         CpuExecutor executor = new CpuExecutor(model, 512, 1024, 2)) {
       final Generations together = new Generations(executor, 2);
-      goldens.forEach(golden -> together.add(golden.prompt(), 40, plan));
+      goldens.forEach(golden -> together.add(golden.prompt(), 40, rule));
       final var drawn = together.finish(64);
       for (int i = 0; i < goldens.size(); i++) {
         final Generations alone = new Generations(executor, 3);
-        final var running = alone.add(goldens.get(i).prompt(), 40, plan);
+        final var running = alone.add(goldens.get(i).prompt(), 40, rule);
         alone.finish(1024);
         assertThat(running.generated()).isEqualTo(drawn.get(i).generated());
         assertThat(running.generated()).isNotEqualTo(goldens.get(i).greedy());
@@ -380,7 +388,13 @@ class CpuExecutorTest {
       final int count,
       final int... blocks) {
     return new Slice(
-        sequence, start, count, input, blocks, Optional.of(SamplingPlan.greedy(0, true)));
+        sequence,
+        start,
+        count,
+        input,
+        blocks,
+        Optional.of(SamplingPlan.first(SamplingRule.GREEDY.withReturnLogits(true))),
+        Optional.empty());
   }
 
   private static StepResult run(

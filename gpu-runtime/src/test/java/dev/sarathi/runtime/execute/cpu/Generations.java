@@ -4,6 +4,7 @@ import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.Input;
 import dev.sarathi.runtime.schedule.SamplingPlan;
+import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.util.ArrayList;
@@ -27,7 +28,7 @@ final class Generations {
     final int[] prompt;
     final int[] blocks;
     final int wanted;
-    final SamplingPlan plan;
+    final SamplingRule rule;
     final List<Integer> tokens = new ArrayList<>();
     final List<float[]> logits = new ArrayList<>();
     int computed;
@@ -37,12 +38,12 @@ final class Generations {
         final int[] prompt,
         final int[] blocks,
         final int wanted,
-        final SamplingPlan plan) {
+        final SamplingRule rule) {
       this.id = id;
       this.prompt = prompt;
       this.blocks = blocks;
       this.wanted = wanted;
-      this.plan = plan;
+      this.rule = rule;
     }
 
     int[] generated() {
@@ -58,14 +59,14 @@ final class Generations {
   }
 
   Running add(final int[] prompt, final int wanted) {
-    return add(prompt, wanted, SamplingPlan.greedy(0, true));
+    return add(prompt, wanted, SamplingRule.GREEDY.withReturnLogits(true));
   }
 
-  Running add(final int[] prompt, final int wanted, final SamplingPlan plan) {
+  Running add(final int[] prompt, final int wanted, final SamplingRule rule) {
     final int blockTokens = executor.limits().blockTokens();
     final int[] blocks = new int[(prompt.length + wanted + blockTokens - 1) / blockTokens];
     Arrays.setAll(blocks, i -> freeBlocks.removeLast());
-    final Running sequence = new Running(running.size(), prompt, blocks, wanted, plan);
+    final Running sequence = new Running(running.size(), prompt, blocks, wanted, rule);
     running.add(sequence);
     return sequence;
   }
@@ -111,22 +112,14 @@ final class Generations {
   }
 
   private static Slice slice(final Running s, final int[] ids, final boolean sample) {
-    final SamplingPlan p = s.plan;
-    final SamplingPlan plan =
-        new SamplingPlan(
-            p.temperature(),
-            p.topK(),
-            p.topP(),
-            p.seed(),
-            p.choice(),
-            s.tokens.size(),
-            p.returnLogits());
+    final SamplingPlan plan = new SamplingPlan(s.rule, s.tokens.size(), SamplingPlan.History.NONE);
     return new Slice(
         s.id,
         s.computed,
         ids.length,
         new Input.Known(ids),
         s.blocks,
-        sample ? Optional.of(plan) : Optional.empty());
+        sample ? Optional.of(plan) : Optional.empty(),
+        Optional.empty());
   }
 }
