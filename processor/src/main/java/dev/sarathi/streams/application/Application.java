@@ -73,7 +73,7 @@ public final class Application implements AutoCloseable {
         throw new ConfigException(required + " is missing");
       }
     }
-    Topics.createMissing(config, client);
+    Topics.makeReady(config, client);
     final Optional<TraceWriter> trace =
         config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
     final GenerationEngine engine =

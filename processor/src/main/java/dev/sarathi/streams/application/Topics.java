@@ -2,6 +2,7 @@ package dev.sarathi.streams.application;
 
 import dev.sarathi.streams.SarathiConfig;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -12,7 +13,12 @@ import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,12 +27,14 @@ import org.slf4j.LoggerFactory;
 final class Topics {
   private static final Logger LOG = LoggerFactory.getLogger(Topics.class);
 
+  private static final long RETRY_PAUSE_MILLIS = 100;
+
   private Topics() {}
 
   /**
    * @throws IllegalStateException if the brokers do not answer or refuse; says which and why
    */
-  static void createMissing(final SarathiConfig config, final Map<String, Object> client) {
+  static void makeReady(final SarathiConfig config, final Map<String, Object> client) {
     final long timeout = config.getLong(SarathiConfig.STARTUP_TIMEOUT_CONFIG);
     try (Admin admin = Admin.create(client)) {
       final Set<String> present = admin.listTopics().names().get(timeout, TimeUnit.MILLISECONDS);
@@ -36,16 +44,11 @@ final class Topics {
           missing.add(newTopic(topic, config));
         }
       }
-      admin.createTopics(missing).all().get(timeout, TimeUnit.MILLISECONDS);
-      missing.forEach(
-          topic ->
-              LOG.info("topic {} created, {} partitions", topic.name(), topic.numPartitions()));
+      create(admin, missing, timeout);
+      awaitLeaders(admin, names(config), timeout);
     } catch (final ExecutionException e) {
-      // Another instance that starts at the same time may have been faster.
-      if (!(e.getCause() instanceof TopicExistsException)) {
-        throw new IllegalStateException(
-            "topics %s cannot be made ready: %s".formatted(names(config), e.getCause()), e);
-      }
+      throw new IllegalStateException(
+          "topics %s cannot be made ready: %s".formatted(names(config), e.getCause()), e);
     } catch (final TimeoutException e) {
       throw new IllegalStateException(
           "the brokers at %s did not answer within %s=%d ms"
@@ -56,6 +59,56 @@ final class Topics {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while making the topics ready", e);
     }
+  }
+
+  private static void create(final Admin admin, final List<NewTopic> missing, final long timeout)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    try {
+      admin.createTopics(missing).all().get(timeout, TimeUnit.MILLISECONDS);
+      missing.forEach(
+          topic ->
+              LOG.info("topic {} created, {} partitions", topic.name(), topic.numPartitions()));
+    } catch (final ExecutionException e) {
+      // Another instance that starts at the same time may have been faster.
+      if (!(e.getCause() instanceof TopicExistsException)) {
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Waits until every partition has a leader that serves. Before that, an idempotent producer's
+   * first batch may be refused and its second taken, as by a leader that knows nothing of it; the
+   * first is then out of sequence until it expires, two minutes later (seen with Kafka 4.3.1).
+   */
+  private static void awaitLeaders(final Admin admin, final List<String> topics, final long timeout)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    final long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeout);
+    while (true) {
+      try {
+        askLeaders(admin, topics, timeout);
+        return;
+      } catch (final ExecutionException e) {
+        // A broker that has not heard of a new topic yet says that there is none.
+        if (!(e.getCause() instanceof RetriableException) || System.nanoTime() > deadline) {
+          throw e;
+        }
+      }
+      Thread.sleep(RETRY_PAUSE_MILLIS);
+    }
+  }
+
+  private static void askLeaders(final Admin admin, final List<String> topics, final long timeout)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    final Map<TopicPartition, OffsetSpec> partitions = new HashMap<>();
+    for (final TopicDescription topic :
+        admin.describeTopics(topics).allTopicNames().get(timeout, TimeUnit.MILLISECONDS).values()) {
+      for (final TopicPartitionInfo partition : topic.partitions()) {
+        partitions.put(
+            new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest());
+      }
+    }
+    admin.listOffsets(partitions).all().get(timeout, TimeUnit.MILLISECONDS);
   }
 
   private static NewTopic newTopic(final String topic, final SarathiConfig config) {
