@@ -4,6 +4,7 @@ import dev.sarathi.runtime.cache.BlockPool;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.ExecutorFailedException;
 import dev.sarathi.runtime.schedule.Batch;
+import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Scheduler;
@@ -119,7 +120,9 @@ public final class GenerationEngine implements AutoCloseable {
                     config.tokenBudget(),
                     model.contextLength(),
                     config.maxSequences(),
-                    config.tenancy()));
+                    config.tenancy(),
+                    1,
+                    Overlap.ALL));
     this.load = scheduler.load();
     this.lastRound = System.nanoTime() - ROUND_NANOS;
     this.observed = new ObservedIterations(observer);

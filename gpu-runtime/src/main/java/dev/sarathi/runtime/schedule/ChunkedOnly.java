@@ -11,10 +11,9 @@ final class ChunkedOnly extends IterationScheduler {
   private final int tokenBudget;
   private boolean decodesAreNext;
 
-  ChunkedOnly(
-      final BlockPool pool, final int tokenBudget, final int maxSequences, final Tenancy tenancy) {
-    super(pool, maxSequences, tenancy, Reservation.KNOWN);
-    this.tokenBudget = tokenBudget;
+  ChunkedOnly(final BlockPool pool, final Policy.Settings settings) {
+    super(pool, settings, Reservation.KNOWN);
+    this.tokenBudget = settings.tokenBudget();
   }
 
   @Override

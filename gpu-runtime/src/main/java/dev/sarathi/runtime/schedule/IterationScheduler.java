@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * What every policy stands on: the waiting and running sequences in order of rank, their KV blocks,
@@ -22,6 +23,7 @@ abstract class IterationScheduler implements Scheduler {
 
   private final BlockPool pool;
   private final int maxSequences;
+  private final Overlap overlap;
   private final Reservation reservation;
   private final int watermark;
   private final Map<Long, Sequence> sequences = new HashMap<>();
@@ -70,17 +72,12 @@ abstract class IterationScheduler implements Scheduler {
   /** A sequence that may be admitted now, and the blocks of its cached beginning. */
   private record Candidate(Sequence sequence, int[] cached) {}
 
-  /**
-   * @param maxSequences how many sequences may hold KV blocks at once
-   */
   IterationScheduler(
-      final BlockPool pool,
-      final int maxSequences,
-      final Tenancy tenancy,
-      final Reservation reservation) {
+      final BlockPool pool, final Policy.Settings settings, final Reservation reservation) {
     this.pool = pool;
-    this.maxSequences = maxSequences;
-    this.waiting = new WaitingLine(tenancy);
+    this.maxSequences = settings.maxSequences();
+    this.waiting = new WaitingLine(settings.tenancy());
+    this.overlap = settings.overlap();
     this.reservation = reservation;
     // One block in a hundred stays free at admission, as in vLLM and Sarathi-Serve, so that running
     // decodes can grow for a while before anything is preempted.
@@ -153,7 +150,7 @@ abstract class IterationScheduler implements Scheduler {
     }
     for (int i = 0; i < batch.members.length; i++) {
       if (batch.counts(i)) {
-        batch.members[i].publish(batch.ends[i]);
+        batch.members[i].computed(batch.ends[i]);
       }
     }
   }
@@ -188,10 +185,16 @@ abstract class IterationScheduler implements Scheduler {
    * youngest itself loses its own.
    */
   final void addDecodes(final BatchUnderConstruction batch) {
+    addDecodes(batch, _ -> true);
+  }
+
+  final void addDecodes(final BatchUnderConstruction batch, final Predicate<Sequence> among) {
     // By index, since a preemption takes the last: this one, or one still to come.
     for (int i = 0; i < running.size(); i++) {
       final Sequence sequence = running.get(i);
-      if (sequence.isReadyToDecode() && growForDecode(sequence, batch)) {
+      if (sequence.isReadyToDecode(overlap)
+          && among.test(sequence)
+          && growForDecode(sequence, batch)) {
         batch.add(sequence, 1);
       }
     }
@@ -201,7 +204,7 @@ abstract class IterationScheduler implements Scheduler {
   final void addChunks(final BatchUnderConstruction batch, final TokenBudget budget) {
     for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
       final Sequence sequence = running.get(i);
-      if (sequence.isReadyToPrefill()) {
+      if (sequence.isReadyToPrefill(overlap)) {
         addChunk(sequence, budget, batch);
       }
     }
@@ -228,7 +231,12 @@ abstract class IterationScheduler implements Scheduler {
    * Admits waiting sequences and adds their whole prefill, as long as the budget holds the next.
    */
   final void addWholePrompts(final BatchUnderConstruction batch, final TokenBudget budget) {
-    while (true) {
+    addWholePrompts(batch, budget, Integer.MAX_VALUE);
+  }
+
+  final void addWholePrompts(
+      final BatchUnderConstruction batch, final TokenBudget budget, final int maxPrompts) {
+    while (batch.size() < maxPrompts) {
       final Optional<Sequence> admitted = admit(budget.remaining());
       if (admitted.isEmpty()) {
         return;
@@ -388,6 +396,10 @@ abstract class IterationScheduler implements Scheduler {
 
     int size() {
       return members.size();
+    }
+
+    List<Sequence> members() {
+      return Collections.unmodifiableList(members);
     }
 
     boolean isEmpty() {

@@ -10,8 +10,8 @@ import dev.sarathi.runtime.cache.BlockPool;
  */
 final class Mixed extends IterationScheduler {
 
-  Mixed(final BlockPool pool, final int maxSequences, final Tenancy tenancy) {
-    super(pool, maxSequences, tenancy, Reservation.MAXIMUM);
+  Mixed(final BlockPool pool, final Policy.Settings settings) {
+    super(pool, settings, Reservation.MAXIMUM);
   }
 
   @Override

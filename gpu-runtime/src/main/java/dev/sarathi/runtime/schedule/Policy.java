@@ -15,7 +15,7 @@ public enum Policy {
   STALL_FREE("stall-free") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new StallFree(pool, settings.tokenBudget, settings.maxSequences, settings.tenancy);
+      return new StallFree(pool, settings, settings.tokenBudget);
     }
   },
 
@@ -25,8 +25,7 @@ public enum Policy {
   PREFILL_FIRST("prefill-first") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new PrefillFirst(
-          pool, settings.contextLength, settings.maxSequences, settings.tenancy);
+      return new PrefillFirst(pool, settings);
     }
   },
 
@@ -34,7 +33,7 @@ public enum Policy {
   MIXED("mixed") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new Mixed(pool, settings.maxSequences, settings.tenancy);
+      return new Mixed(pool, settings);
     }
   },
 
@@ -42,7 +41,7 @@ public enum Policy {
   DECODE_FIRST("decode-first") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new DecodeFirst(pool, settings.maxSequences, settings.tenancy);
+      return new DecodeFirst(pool, settings);
     }
   },
 
@@ -50,7 +49,7 @@ public enum Policy {
   CHUNKED_ONLY("chunked-only") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new ChunkedOnly(pool, settings.tokenBudget, settings.maxSequences, settings.tenancy);
+      return new ChunkedOnly(pool, settings);
     }
   },
 
@@ -60,7 +59,7 @@ public enum Policy {
   HYBRID_ONLY("hybrid-only") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new StallFree(pool, settings.contextLength, settings.maxSequences, settings.tenancy);
+      return new StallFree(pool, settings, settings.contextLength);
     }
   };
 
@@ -77,8 +76,17 @@ public enum Policy {
    *     by it
    * @param contextLength the most tokens of one sequence
    * @param maxSequences how many sequences may hold KV blocks at once
+   * @param stages how many stages of a pipeline compute at the same time, each another batch; 1 for
+   *     an executor that only takes the next batch early
+   * @param overlap what of one sequence may be in flight at once
    */
-  public record Settings(int tokenBudget, int contextLength, int maxSequences, Tenancy tenancy) {}
+  public record Settings(
+      int tokenBudget,
+      int contextLength,
+      int maxSequences,
+      Tenancy tenancy,
+      int stages,
+      Overlap overlap) {}
 
   /**
    * @param pool the executor's KV blocks, at least enough for one sequence of full length

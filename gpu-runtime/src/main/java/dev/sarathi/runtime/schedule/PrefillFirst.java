@@ -10,13 +10,9 @@ import dev.sarathi.runtime.cache.BlockPool;
 final class PrefillFirst extends IterationScheduler {
   private final int maxBatchedTokens;
 
-  PrefillFirst(
-      final BlockPool pool,
-      final int contextLength,
-      final int maxSequences,
-      final Tenancy tenancy) {
-    super(pool, maxSequences, tenancy, Reservation.KNOWN);
-    this.maxBatchedTokens = contextLength;
+  PrefillFirst(final BlockPool pool, final Policy.Settings settings) {
+    super(pool, settings, Reservation.KNOWN);
+    this.maxBatchedTokens = settings.contextLength();
   }
 
   @Override

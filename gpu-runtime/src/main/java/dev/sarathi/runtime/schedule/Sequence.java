@@ -33,6 +33,7 @@ public final class Sequence {
   private int pending;
   private long pendingBatch;
   private int pendingRow;
+  private int inFlight;
   private int incarnation;
   private boolean held;
   private boolean admitted;
@@ -159,15 +160,16 @@ public final class Sequence {
    * Whether the next decode may be submitted now. Penalties depend on every token before, so that
    * the next cannot be submitted while one is in flight.
    */
-  boolean isReadyToDecode() {
+  boolean isReadyToDecode(final Overlap overlap) {
     return !held
+        && (overlap == Overlap.ALL || inFlight == 0)
         && !isPrefill()
         && scheduled < known + (needsHistory ? 0 : pending)
         && scheduled + 1 - promptLength < maxGenerated;
   }
 
-  boolean isReadyToPrefill() {
-    return !held && isPrefill();
+  boolean isReadyToPrefill(final Overlap overlap) {
+    return !held && (overlap != Overlap.NONE || inFlight == 0) && isPrefill();
   }
 
   boolean isHeld() {
@@ -211,8 +213,12 @@ public final class Sequence {
     }
   }
 
-  /** Lets others find the blocks of the positions below {@code computed}. */
-  void publish(final int computed) {
+  /**
+   * A batch with a slice of it is done: others may find the blocks of the positions below {@code
+   * computed}.
+   */
+  void computed(final int computed) {
+    inFlight--;
     blocks.publish(tokens, computed);
   }
 
@@ -220,6 +226,7 @@ public final class Sequence {
   void evict() {
     blocks.release();
     incarnation++;
+    inFlight = 0;
     pending = 0;
     scheduled = 0;
     prefillEnd = known;
@@ -245,6 +252,7 @@ public final class Sequence {
         samples ? Optional.of(plan(end - promptLength)) : Optional.empty();
     final Slice slice = new Slice(id, scheduled, count, input, blocks.blocks(), plan, scoring(end));
     scheduled = end;
+    inFlight++;
     if (samples) {
       pending++;
       pendingBatch = batch;

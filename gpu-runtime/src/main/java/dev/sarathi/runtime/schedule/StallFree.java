@@ -17,9 +17,8 @@ final class StallFree extends IterationScheduler {
    * @param tokenBudget tokens of one iteration, decodes and prefill together; decodes are not cut
    *     by it
    */
-  StallFree(
-      final BlockPool pool, final int tokenBudget, final int maxSequences, final Tenancy tenancy) {
-    super(pool, maxSequences, tenancy, Reservation.KNOWN);
+  StallFree(final BlockPool pool, final Policy.Settings settings, final int tokenBudget) {
+    super(pool, settings, Reservation.KNOWN);
     this.tokenBudget = tokenBudget;
   }
 

@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * An executor that computes nothing but remembers what lies in every slot of its KV cache, and so
@@ -25,6 +26,7 @@ final class CheckedDevice {
   private final BlockPool pool;
   private final long[] cache;
   private final Deque<Batch> inFlight = new ArrayDeque<>();
+  private final Deque<Map<Long, Integer>> incarnations = new ArrayDeque<>();
   private final Map<Long, Progress> progress = new HashMap<>();
 
   CheckedDevice(final Workload workload, final BlockPool pool) {
@@ -35,6 +37,12 @@ final class CheckedDevice {
 
   int inFlight() {
     return inFlight.size();
+  }
+
+  /** Whether a batch in flight has a slice of a sequence that still counts. */
+  boolean isInFlight(final Sequence sequence) {
+    return incarnations.stream()
+        .anyMatch(members -> members.getOrDefault(sequence.id(), -1) == sequence.incarnation());
   }
 
   /** Whether a slice computes what was known when its sequence got its blocks. */
@@ -66,6 +74,11 @@ final class CheckedDevice {
       final Sequence sequence = sequences.get(slice.sequence());
       final Workload.Request request = workload.requests().get((int) slice.sequence());
       follows(slice, sequence);
+      switch (workload.pipeline().overlap()) {
+        case NONE -> assertThat(isInFlight(sequence)).isFalse();
+        case CHUNKS -> assertThat(isInFlight(sequence) && !isPrefill(slice)).isFalse();
+        case ALL -> {}
+      }
       asksForTheRightTokens(slice);
       final boolean samples = slice.end() >= prefillEnd(slice);
       assertThat(slice.sampling().map(SamplingPlan::outputIndex))
@@ -75,6 +88,11 @@ final class CheckedDevice {
       compute(slice);
     }
     inFlight.add(batch);
+    incarnations.add(
+        batch.slices().stream()
+            .collect(
+                Collectors.toMap(
+                    Slice::sequence, slice -> sequences.get(slice.sequence()).incarnation())));
   }
 
   private void follows(final Slice slice, final Sequence sequence) {
@@ -141,6 +159,7 @@ final class CheckedDevice {
   /** The result of the oldest batch in flight. */
   StepResult complete() {
     final Batch batch = inFlight.remove();
+    incarnations.remove();
     final List<StepResult.Sampled> sampled = new ArrayList<>();
     for (final Slice slice : batch.slices()) {
       if (slice.sampling().isPresent()) {

@@ -25,8 +25,12 @@ final class Iterations {
 
   Iterations(
       final Policy policy, final BlockPool pool, final int tokenBudget, final Tenancy tenancy) {
+    this(policy, pool, new Policy.Settings(tokenBudget, 100, 64, tenancy, 1, Overlap.ALL));
+  }
+
+  Iterations(final Policy policy, final BlockPool pool, final Policy.Settings settings) {
     this.pool = pool;
-    this.scheduler = policy.scheduler(pool, new Policy.Settings(tokenBudget, 100, 64, tenancy));
+    this.scheduler = policy.scheduler(pool, settings);
   }
 
   /** The id is the rank too; a thousand tokens are generated at most. */

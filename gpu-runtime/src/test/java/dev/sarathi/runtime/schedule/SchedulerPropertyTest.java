@@ -28,7 +28,7 @@ class SchedulerPropertyTest {
   Arbitrary<Workload> workloads() {
     return Combinators.combine(
             Arbitraries.of(Policy.values()),
-            Arbitraries.integers().between(1, 3),
+            pipeline(),
             memory(),
             Arbitraries.integers().between(1, 24),
             Arbitraries.integers().between(1, 8),
@@ -36,6 +36,15 @@ class SchedulerPropertyTest {
             requests().list().ofMinSize(1).ofMaxSize(10),
             Arbitraries.longs())
         .as(Workload::new);
+  }
+
+  private static Arbitrary<Workload.Pipeline> pipeline() {
+    return Combinators.combine(
+            Arbitraries.integers().between(1, 3),
+            Arbitraries.frequencyOf(
+                Tuple.of(2, Arbitraries.just(Overlap.ALL)),
+                Tuple.of(1, Arbitraries.of(Overlap.NONE, Overlap.CHUNKS))))
+        .as(Workload.Pipeline::new);
   }
 
   private static Arbitrary<Workload.Memory> memory() {

@@ -43,7 +43,7 @@ final class Simulation {
       arrive();
       cancel();
       hold();
-      if (device.inFlight() == workload.depth() || random.nextInt(4) == 0 || !submit()) {
+      if (device.inFlight() == workload.pipeline().depth() || random.nextInt(4) == 0 || !submit()) {
         complete();
       }
       step++;
@@ -110,7 +110,10 @@ final class Simulation {
     final Map<Long, Integer> incarnations =
         before.stream().collect(Collectors.toMap(Sequence::id, Sequence::incarnation));
     final List<Sequence> decodes =
-        before.stream().filter(s -> !s.isHeld() && device.isDecoding(s) && hasMore(s)).toList();
+        before.stream()
+            .filter(s -> !s.isHeld() && device.isDecoding(s) && hasMore(s))
+            .filter(s -> workload.pipeline().overlap() == Overlap.ALL || !device.isInFlight(s))
+            .toList();
 
     final Batch batch = scheduler.next(step).orElse(new Batch(-1, List.of()));
 

@@ -17,7 +17,7 @@ class StallFreeTest {
 
   private final Deque<Batch> inFlight = new ArrayDeque<>();
   private BlockPool pool;
-  private StallFree scheduler;
+  private Scheduler scheduler;
 
   @Test
   void shouldServeEveryDecodeFirstAndFillUpWithPrefill() {
@@ -182,8 +182,7 @@ class StallFreeTest {
 
   @Test
   void shouldAdmitNoMoreSequencesThanAllowed() {
-    pool = new BlockPool(100, 16);
-    scheduler = new StallFree(pool, 512, 2, Tenancy.EQUAL);
+    start(100, 512, 2);
     add(0, 10);
     add(1, 10);
     add(2, 10);
@@ -486,8 +485,14 @@ class StallFreeTest {
   }
 
   private void start(final int blocks, final int tokenBudget) {
+    start(blocks, tokenBudget, 64);
+  }
+
+  private void start(final int blocks, final int tokenBudget, final int maxSequences) {
     pool = new BlockPool(blocks, 16);
-    scheduler = new StallFree(pool, tokenBudget, 64, Tenancy.EQUAL);
+    scheduler =
+        Policy.STALL_FREE.scheduler(
+            pool, new Policy.Settings(tokenBudget, 0, maxSequences, Tenancy.EQUAL, 1, Overlap.ALL));
   }
 
   private Sequence add(final int id, final int prompt) {

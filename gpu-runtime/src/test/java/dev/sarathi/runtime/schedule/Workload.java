@@ -8,18 +8,22 @@ import java.util.stream.IntStream;
 /**
  * What a property test asks of a scheduler.
  *
- * @param depth batches in flight
  * @param seed decides when the executor answers, and who is held when
  */
 record Workload(
     Policy policy,
-    int depth,
+    Pipeline pipeline,
     Memory memory,
     int tokenBudget,
     int maxSequences,
     Tenancy tenancy,
     List<Request> requests,
     long seed) {
+
+  /**
+   * @param depth batches in flight
+   */
+  record Pipeline(int depth, Overlap overlap) {}
 
   /**
    * @param spareBlocks KV blocks beyond those that the longest request needs
@@ -104,6 +108,8 @@ record Workload(
   IterationScheduler scheduler(final BlockPool pool) {
     return (IterationScheduler)
         policy.scheduler(
-            pool, new Policy.Settings(tokenBudget, contextLength(), maxSequences, tenancy));
+            pool,
+            new Policy.Settings(
+                tokenBudget, contextLength(), maxSequences, tenancy, 1, pipeline.overlap()));
   }
 }
