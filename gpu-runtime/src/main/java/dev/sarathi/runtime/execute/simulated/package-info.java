@@ -1,0 +1,2 @@
+/** An executor that computes nothing, and takes as long as measured GPUs would. */
+package dev.sarathi.runtime.execute.simulated;
