@@ -1,5 +1,8 @@
 package dev.sarathi.tests;
 
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -8,6 +11,7 @@ import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import dev.sarathi.runtime.schedule.Batch;
 
 /**
  * The arrows between modules and packages. A rule without classes to check fails, except where a
@@ -63,6 +67,8 @@ class ArchitectureTest {
   static final ArchRule theEngineShouldBeLayered =
       layeredArchitecture()
           .consideringOnlyDependenciesInLayers()
+          .layer("capacity")
+          .definedBy("dev.sarathi.runtime.capacity..")
           .layer("trace")
           .definedBy("dev.sarathi.runtime.trace..")
           .layer("engine")
@@ -77,6 +83,8 @@ class ArchitectureTest {
           .definedBy("dev.sarathi.runtime.model..")
           .layer("text")
           .definedBy("dev.sarathi.runtime.text..")
+          .whereLayer("capacity")
+          .mayOnlyAccessLayers("trace", "engine", "execute", "schedule", "cache")
           .whereLayer("trace")
           .mayOnlyAccessLayers("engine")
           .whereLayer("engine")
@@ -92,6 +100,18 @@ class ArchitectureTest {
           .whereLayer("text")
           .mayNotAccessAnyLayer();
 
+  /** So that what is measured, simulated or traced is what ships; a warm-up schedules nothing. */
+  @ArchTest
+  static final ArchRule onlyThePoliciesShouldComposeBatches =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.sarathi.runtime.schedule..")
+          .and()
+          .doNotHaveFullyQualifiedName("dev.sarathi.runtime.WarmUp")
+          .should()
+          .callConstructorWhere(
+              target(owner(type(Batch.class))).as("the target is a constructor of Batch"));
+
   @ArchTest
   static final ArchRule theEngineShouldHaveNoOtherPackages =
       noClasses()
@@ -100,6 +120,7 @@ class ArchitectureTest {
           .should()
           .resideOutsideOfPackages(
               "dev.sarathi.runtime",
+              "dev.sarathi.runtime.capacity..",
               "dev.sarathi.runtime.trace..",
               "dev.sarathi.runtime.execute..",
               "dev.sarathi.runtime.schedule..",

@@ -14,6 +14,11 @@ public record Batch(long id, List<Slice> slices) {
     slices = List.copyOf(slices);
   }
 
+  /** A part of this batch's work, for executors that compute it in several passes. */
+  public Batch part(final List<Slice> some) {
+    return new Batch(id, some);
+  }
+
   /** How many positions the batch computes. */
   public int tokens() {
     return slices.stream().mapToInt(Slice::count).sum();

@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       SubmitCommand.class,
       TailCommand.class,
       TimelineCommand.class,
+      CapacityCommand.class,
       BrokerCommand.class,
       InfoCommand.class,
     },

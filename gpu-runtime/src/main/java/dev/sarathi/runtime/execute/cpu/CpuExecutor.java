@@ -312,7 +312,7 @@ public final class CpuExecutor implements Executor {
     final List<Slice> slices =
         part.stream().map(piece -> cut(batch.slices().get(piece.slice()), piece)).toList();
     final Map<Integer, String> failures = gatherTokens(slices);
-    forward.run(new Batch(batch.id(), slices));
+    forward.run(batch.part(slices));
     for (int s = 0; s < slices.size(); s++) {
       final Slice slice = slices.get(s);
       final String failure = failures.getOrDefault(s, forward.failure(s));

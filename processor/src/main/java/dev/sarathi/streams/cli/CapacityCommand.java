@@ -1,0 +1,204 @@
+package dev.sarathi.streams.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.sarathi.runtime.capacity.Arrivals;
+import dev.sarathi.runtime.capacity.Capacity;
+import dev.sarathi.runtime.capacity.Scenario;
+import dev.sarathi.runtime.capacity.Slo;
+import dev.sarathi.runtime.capacity.Workload;
+import dev.sarathi.runtime.execute.simulated.Deployment;
+import dev.sarathi.runtime.schedule.Overlap;
+import dev.sarathi.runtime.schedule.Policy;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code sarathi capacity}. */
+@Command(
+    name = "capacity",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    description = {
+      "Finds the highest rate of requests that GPUs bear under a policy, by simulation: the"
+          + " engine's own schedulers over measured GPU times. A rate is borne if P99 TBT is within"
+          + " the SLO and the median scheduling delay within 2 s."
+    })
+final class CapacityCommand implements Callable<Integer> {
+  private static final String STRICT = "strict";
+  private static final String RELAXED = "relaxed";
+
+  @Spec private CommandSpec command;
+
+  @Option(
+      names = "--model",
+      paramLabel = "NAME",
+      description =
+          "The model and its GPUs: mistral-7b, yi-34b, llama-2-70b-a100, llama-2-70b-a40,"
+              + " falcon-180b, llama-2-7b-h100 or llama-2-70b-h100. Default: ${DEFAULT-VALUE}")
+  private String model = "yi-34b";
+
+  @Option(
+      names = "--policy",
+      paramLabel = "NAME",
+      description = "As sarathi.scheduler. Default: ${DEFAULT-VALUE}")
+  private String policy = Policy.STALL_FREE.toString();
+
+  @Option(
+      names = "--slo",
+      paramLabel = "SLO",
+      description =
+          "P99 TBT: strict or relaxed, as the paper sets them for the model, or seconds. Default:"
+              + " ${DEFAULT-VALUE}")
+  private String slo = STRICT;
+
+  @Option(
+      names = "--trace",
+      paramLabel = "NAME",
+      description =
+          "openchat_sharegpt4, arxiv_summarization (synthetic), or a CSV file with the columns"
+              + " prompt and output. Default: ${DEFAULT-VALUE}")
+  private String trace = "openchat_sharegpt4";
+
+  @Option(
+      names = "--budget",
+      paramLabel = "TOKENS",
+      description = "Token budget. Default: the paper's for the model and the SLO.")
+  private Optional<Integer> budget = Optional.empty();
+
+  @Option(
+      names = "--requests",
+      paramLabel = "N",
+      description = "Only the first requests of the trace; fewer are quicker and less exact.")
+  private Optional<Integer> requests = Optional.empty();
+
+  @Option(
+      names = "--cpu-ms",
+      paramLabel = "MS",
+      description =
+          "What each iteration costs beside the GPUs' work, in each stage of a pipeline. Default:"
+              + " ${DEFAULT-VALUE}")
+  private double cpuMillis = Scenario.CPU_MILLIS;
+
+  @Option(
+      names = "--cv",
+      paramLabel = "CV",
+      description =
+          "Draws new gaps between the requests: 1 for a Poisson process, above 1 in bursts (gamma)."
+              + " Default: the trace's own gaps, else 1.")
+  private Optional<Double> cv = Optional.empty();
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Draws new gaps, from this seed. Default: 0")
+  private Optional<Long> seed = Optional.empty();
+
+  @Option(
+      names = "--chunks-in-flight",
+      description = "Let chunks of one prompt follow each other through a pipeline.")
+  private boolean chunksInFlight;
+
+  @Option(names = "--json", description = "Print one JSON object.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws IOException {
+    try {
+      final Scenario scenario = scenario();
+      final Slo objective = Slo.ofTbt(seconds(scenario.deployment().targets()));
+      final Capacity capacity = Capacity.of(scenario, objective);
+      final PrintWriter out = command.commandLine().getOut();
+      if (json) {
+        out.println(json(scenario, objective, capacity));
+      } else {
+        print(out, scenario, objective, capacity);
+      }
+      return 0;
+    } catch (final IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
+  }
+
+  private Scenario scenario() throws IOException {
+    final Deployment deployment = Deployment.named(model);
+    final Deployment.Targets targets = deployment.targets();
+    final boolean strict = seconds(targets) <= targets.strictTbt();
+    Workload workload = Workload.named(trace);
+    workload = requests.isPresent() ? workload.first(requests.get()) : workload;
+    if (cv.isPresent() || seed.isPresent()) {
+      workload = workload.arriving(new Arrivals(cv.orElse(1.0), seed.orElse(0L)));
+    }
+    return Scenario.of(
+            deployment,
+            Policy.named(policy),
+            budget.orElse(strict ? targets.strictBudget() : targets.relaxedBudget()),
+            workload)
+        .withCpuMillis(cpuMillis)
+        .withOverlap(chunksInFlight ? Overlap.CHUNKS : Overlap.NONE);
+  }
+
+  private double seconds(final Deployment.Targets targets) {
+    return switch (slo) {
+      case STRICT -> targets.strictTbt();
+      case RELAXED -> targets.relaxedTbt();
+      default -> {
+        try {
+          yield Double.parseDouble(slo);
+        } catch (final NumberFormatException e) {
+          throw new IllegalArgumentException(
+              "--slo is %s; valid is strict, relaxed or seconds".formatted(slo), e);
+        }
+      }
+    };
+  }
+
+  private static String json(final Scenario scenario, final Slo slo, final Capacity capacity)
+      throws JsonProcessingException {
+    final Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("model", scenario.deployment().name());
+    fields.put("policy", scenario.policy().toString());
+    fields.put("budget", scenario.tokenBudget());
+    fields.put("trace", scenario.workload().name());
+    fields.put("requests", scenario.workload().requests().size());
+    fields.put("slo_p99_tbt_s", slo.p99Tbt());
+    fields.put("qps", capacity.qps());
+    fields.put("p99_tbt_s", capacity.p99Tbt());
+    fields.put("p50_ttft_s", capacity.medianTtft());
+    fields.put("median_delay_s", capacity.medianDelay());
+    fields.put("bound", capacity.bound());
+    fields.put("extrapolated", scenario.deployment().extrapolated());
+    return JsonMapper.builder().build().writeValueAsString(fields);
+  }
+
+  private static void print(
+      final PrintWriter out, final Scenario scenario, final Slo slo, final Capacity capacity) {
+    out.printf(
+        "%s, %s, token budget %d, %d requests of %s%n",
+        scenario.deployment().title(),
+        scenario.policy(),
+        scenario.tokenBudget(),
+        scenario.workload().requests().size(),
+        scenario.workload().name());
+    out.printf("  capacity               %.3f requests/s%n", capacity.qps());
+    out.printf("  P99 TBT                %.3f s, of at most %s%n", capacity.p99Tbt(), slo.p99Tbt());
+    out.printf("  median TTFT            %.3f s%n", capacity.medianTtft());
+    out.printf(
+        "  median delay           %.3f s, of at most %s%n",
+        capacity.medianDelay(), slo.medianDelay());
+    out.printf(
+        "  bound                  %s%n",
+        "tbt".equals(capacity.bound()) ? "P99 TBT" : "median scheduling delay");
+    out.println();
+    out.println("Simulated from measured GPU times; not measured, but scaled or taken over:");
+    scenario.deployment().extrapolated().forEach(line -> out.println("- " + line));
+  }
+}
