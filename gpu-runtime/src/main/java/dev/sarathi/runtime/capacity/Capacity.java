@@ -1,5 +1,7 @@
 package dev.sarathi.runtime.capacity;
 
+import java.util.Locale;
+
 /**
  * The highest rate that a scenario bears, and what it is like there.
  *
@@ -7,11 +9,15 @@ package dev.sarathi.runtime.capacity;
  * @param p99Tbt seconds
  * @param medianTtft seconds
  * @param medianDelay seconds from arrival to the first iteration
- * @param bound what is exceeded at a rate 2.5 % higher: {@code tbt} or {@code delay}
+ * @param bound what is exceeded at a rate 2.5 % higher: {@code tbt} or {@code delay}; {@code none}
+ *     where so few requests are borne at any rate
  */
 public record Capacity(
     double qps, double p99Tbt, double medianTtft, double medianDelay, String bound) {
   private static final double PRECISION = 0.025;
+
+  /** At this rate all requests of a short trace come at once: no higher one is harder to bear. */
+  private static final double MOST = 1_024;
 
   /** Below this rate nothing is looked for. */
   private static final double LEAST = 1.0 / 1_024;
@@ -22,10 +28,15 @@ public record Capacity(
    */
   public static Capacity of(final Scenario scenario, final Slo slo) {
     double high = 1;
-    Replay.Bound bound = new Replay(scenario, high).run(slo);
+    Replay first = new Replay(scenario, high);
+    Replay.Bound bound = first.run(slo);
     while (bound == Replay.Bound.NONE) {
+      if (high >= MOST) {
+        return of(high, first, bound);
+      }
       high *= 2;
-      bound = new Replay(scenario, high).run(slo);
+      first = new Replay(scenario, high);
+      bound = first.run(slo);
     }
     double low = high / 2;
     Replay best = new Replay(scenario, low);
@@ -50,10 +61,15 @@ public record Capacity(
         bound = tried;
       }
     }
-    return new Capacity(low, best.p99Tbt(), best.medianTtft(), best.medianDelay(), name(bound));
+    return of(low, best, bound);
+  }
+
+  private static Capacity of(final double qps, final Replay replay, final Replay.Bound bound) {
+    return new Capacity(
+        qps, replay.p99Tbt(), replay.medianTtft(), replay.medianDelay(), name(bound));
   }
 
   private static String name(final Replay.Bound bound) {
-    return bound.name().toLowerCase(java.util.Locale.ROOT);
+    return bound.name().toLowerCase(Locale.ROOT);
   }
 }

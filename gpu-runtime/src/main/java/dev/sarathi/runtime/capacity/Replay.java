@@ -1,5 +1,8 @@
 package dev.sarathi.runtime.capacity;
 
+import dev.sarathi.runtime.Iteration;
+import dev.sarathi.runtime.IterationObserver;
+import dev.sarathi.runtime.cache.BlockPool;
 import dev.sarathi.runtime.execute.simulated.SimulatedExecutor;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.SamplingRule;
@@ -7,7 +10,10 @@ import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Sequence;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 
@@ -31,6 +37,8 @@ final class Replay {
   private final long[] lastTokens;
   private final int[] tokens;
   private final long[] gaps;
+  private final Deque<Batch> inFlight = new ArrayDeque<>();
+  private Optional<IterationObserver> observer = Optional.empty();
   private int arrived;
   private int gapCount;
   private int ended;
@@ -124,9 +132,12 @@ final class Replay {
       }
     }
     executor.submit(batch);
+    inFlight.add(batch);
   }
 
   private void complete(final StepResult result, final long longGap) {
+    final Batch batch = inFlight.remove();
+    observer.ifPresent(o -> o.onIteration(iteration(batch, result)));
     for (final StepResult.Sampled sampled : scheduler.completed(result)) {
       final int request = (int) sampled.sequence();
       if (tokens[request] == 0) {
@@ -142,6 +153,45 @@ final class Replay {
         ended++;
       }
     }
+  }
+
+  /** Runs to the end. */
+  List<Iteration> traced() {
+    final List<Iteration> iterations = new ArrayList<>();
+    observer = Optional.of(iterations::add);
+    run(new Slo(1e9, 1e9));
+    return iterations;
+  }
+
+  private Iteration iteration(final Batch batch, final StepResult result) {
+    final Scheduler.Load load = scheduler.load();
+    final BlockPool.Load blocks = scheduler.blocks();
+    final List<Iteration.Part> parts =
+        batch.slices().stream()
+            .map(
+                slice ->
+                    new Iteration.Part(
+                        slice.sequence(),
+                        "request " + (slice.sequence() + 1),
+                        0,
+                        slice.start() < requests.get((int) slice.sequence()).prompt(),
+                        slice.start(),
+                        slice.count()))
+            .toList();
+    return new Iteration(
+        batch.id(),
+        result.start(),
+        result.end(),
+        parts,
+        scheduler.preempted(),
+        List.of(),
+        load.waiting(),
+        load.running(),
+        blocks.used(),
+        blocks.cached(),
+        blocks.total(),
+        load.preemptions(),
+        blocks.cachedTokens());
   }
 
   /** Seconds; only of a run that came to its end. */

@@ -116,6 +116,14 @@ class CapacityTest {
   }
 
   @Test
+  void shouldEndWhereFewRequestsAreBorneAtAnyRate() {
+    final Scenario scenario =
+        Scenario.of(Deployment.named("yi-34b"), Policy.STALL_FREE, 512, sharegpt.first(2));
+
+    assertThat(Capacity.of(scenario, Slo.ofTbt(1)).bound()).isEqualTo("none");
+  }
+
+  @Test
   void shouldFindNothingWhereOneTokenTakesLongerThanTheSlo() {
     final Scenario scenario =
         Scenario.of(Deployment.named("yi-34b"), Policy.STALL_FREE, 512, sharegpt.first(16));
