@@ -4,6 +4,9 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.sarathi.runtime.capacity.Arrivals;
 import dev.sarathi.runtime.capacity.Capacity;
+import dev.sarathi.runtime.capacity.Evaluation;
+import dev.sarathi.runtime.capacity.EvaluationPictures;
+import dev.sarathi.runtime.capacity.EvaluationReport;
 import dev.sarathi.runtime.capacity.Scenario;
 import dev.sarathi.runtime.capacity.Slo;
 import dev.sarathi.runtime.capacity.Workload;
@@ -12,10 +15,13 @@ import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import javax.xml.stream.XMLStreamException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -107,12 +113,35 @@ final class CapacityCommand implements Callable<Integer> {
       description = "Let chunks of one prompt follow each other through a pipeline.")
   private boolean chunksInFlight;
 
+  @Option(
+      names = "--paper",
+      description =
+          "Run every model, both SLOs, both traces and all policies instead, and print a report in"
+              + " Markdown beside what the paper reports. Takes minutes.")
+  private boolean paper;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "DIR",
+      description = "With --paper: write the report and its pictures there too.")
+  private Optional<Path> output = Optional.empty();
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "With --paper: how many rows at a time. Default: the number of processors.")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
   @Option(names = "--json", description = "Print one JSON object.")
   private boolean json;
 
   @Override
-  public Integer call() throws IOException {
+  public Integer call() throws IOException, InterruptedException, XMLStreamException {
     try {
+      if (paper) {
+        evaluate();
+        return 0;
+      }
       final Scenario scenario = scenario();
       final Slo objective = Slo.ofTbt(seconds(scenario.deployment().targets()));
       final Capacity capacity = Capacity.of(scenario, objective);
@@ -125,6 +154,25 @@ final class CapacityCommand implements Callable<Integer> {
       return 0;
     } catch (final IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
+  }
+
+  private void evaluate() throws IOException, InterruptedException, XMLStreamException {
+    if (threads < 1) {
+      throw new IllegalArgumentException("--threads is %d; valid is 1 or more".formatted(threads));
+    }
+    final PrintWriter err = command.commandLine().getErr();
+    final Evaluation evaluation =
+        Evaluation.run(
+            requests.orElse(2_048),
+            threads,
+            row -> err.printf("%s, %s: done%n", row.deployment().title(), row.trace()));
+    final String report = EvaluationReport.of(evaluation);
+    command.commandLine().getOut().print(report);
+    if (output.isPresent()) {
+      Files.createDirectories(output.get());
+      Files.writeString(output.get().resolve("report.md"), report);
+      EvaluationPictures.write(evaluation, output.get());
     }
   }
 
@@ -196,7 +244,11 @@ final class CapacityCommand implements Callable<Integer> {
         capacity.medianDelay(), slo.medianDelay());
     out.printf(
         "  bound                  %s%n",
-        "tbt".equals(capacity.bound()) ? "P99 TBT" : "median scheduling delay");
+        switch (capacity.bound()) {
+          case "tbt" -> "P99 TBT";
+          case "delay" -> "median scheduling delay";
+          default -> "none: so few requests are borne at any rate";
+        });
     out.println();
     out.println("Simulated from measured GPU times; not measured, but scaled or taken over:");
     scenario.deployment().extrapolated().forEach(line -> out.println("- " + line));

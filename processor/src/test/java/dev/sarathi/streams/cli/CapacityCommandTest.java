@@ -6,8 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -45,6 +47,15 @@ class CapacityCommandTest {
 
     assertThat(run("--requests", "32", "--cv", "4", "--seed", "5", "--json")).isZero();
     assertThat(out.toString()).isEqualTo(first);
+  }
+
+  @Test
+  void shouldWriteTheReportAndItsPictures(@TempDir final Path directory) {
+    assertThat(run("--paper", "--requests", "8", "--threads", "2", "-o", directory.toString()))
+        .isZero();
+
+    assertThat(directory.resolve("report.md")).content().isEqualTo(out.toString());
+    assertThat(directory.resolve("timeline-stall-free.svg")).exists();
   }
 
   @ParameterizedTest
