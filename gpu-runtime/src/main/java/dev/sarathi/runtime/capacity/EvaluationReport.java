@@ -25,8 +25,8 @@ public final class EvaluationReport {
     report.line(
         "Requests a second that a deployment bears: P99 TBT within the SLO, median scheduling delay"
             + " within 2 s, by bisection to 2.5 %%. The schedulers are those that ship; the GPUs are"
-            + " simulated from measured times, with %.0f ms of CPU time in each stage."
-                .formatted(Scenario.CPU_MILLIS));
+            + " simulated from measured times, with %.0f ms of CPU time in each stage.",
+        Scenario.CPU_MILLIS);
     report.capacities(Evaluation.SHAREGPT, "the paper's trace");
     report.capacities(Evaluation.ARXIV, "synthetic: the paper's trace is not public");
     report.differences();
@@ -110,7 +110,7 @@ public final class EvaluationReport {
 
   private void differences() {
     line("");
-    line("## Where the ratios differ from the paper's by more than 15 %%".replace("%%", "%"));
+    line("## Where the ratios differ from the paper's by more than 15 %");
     line("");
     line(
         "The paper's rates are read off its figures. Its labels over Orca for LLaMA2-70B and"
