@@ -1,2 +1,7 @@
-/** Kafka Connect plugins: OpenAI batch files in, results out. None yet. */
+/**
+ * Kafka Connect plugins for bulk jobs: files of requests in, files of results out.
+ *
+ * <p>{@link dev.sarathi.connect.BatchFileSourceConnector} reads OpenAI batch files into prompt and
+ * {@link dev.sarathi.connect.ContractConverter} is between them and the topics.
+ */
 package dev.sarathi.connect;

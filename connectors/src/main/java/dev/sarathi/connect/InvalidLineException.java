@@ -1,0 +1,12 @@
+package dev.sarathi.connect;
+
+/** A line is no request; the message names the field, its value and what would be valid. */
+final class InvalidLineException extends Exception {
+  InvalidLineException(final String message) {
+    super(message);
+  }
+
+  InvalidLineException(final String message, final Throwable cause) {
+    super(message, cause);
+  }
+}
