@@ -98,11 +98,11 @@ final class BatchFileSourceConfig extends AbstractConfig {
     input.add(
         LINE_MAX_BYTES,
         Type.INT,
-        1 << 20,
+        1 << 19,
         ConfigDef.Range.between(1024, 1 << 26),
         Importance.LOW,
         "The most bytes of a line; a longer one has an error for a result. The producer's"
-            + " max.request.size must hold it.");
+            + " max.request.size should be twice as much.");
     input.add(
         POLL_LINES,
         Type.INT,

@@ -30,6 +30,9 @@ record BatchLine(String customId, Endpoint endpoint, PromptRequest request, Set<
   private static final ObjectMapper JSON =
       JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
+  // The processor takes ids of 1,024 characters, and that of a request says more than this.
+  private static final int MAX_CUSTOM_ID = 512;
+
   /** The line's {@code custom_id}, if it can be made out, whatever follows it. */
   static Optional<String> customId(final byte[] line) {
     try (JsonParser parser = JSON.createParser(line)) {
@@ -62,8 +65,10 @@ record BatchLine(String customId, Endpoint endpoint, PromptRequest request, Set<
           "the line is a JSON " + kind(node) + "; valid is an object with custom_id, url and body");
     }
     final String customId = text("custom_id", node.path("custom_id"));
-    if (customId.isEmpty()) {
-      throw new InvalidLineException("custom_id is empty");
+    if (customId.isEmpty() || customId.length() > MAX_CUSTOM_ID) {
+      throw new InvalidLineException(
+          "custom_id has %d characters; valid are 1 to %d"
+              .formatted(customId.length(), MAX_CUSTOM_ID));
     }
     final String method = text("method", node.path("method"));
     if (!method.equals("POST")) {

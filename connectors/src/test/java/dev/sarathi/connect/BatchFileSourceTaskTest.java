@@ -102,7 +102,8 @@ class BatchFileSourceTaskTest {
     malformed.put("{\"custom_id\":\"cut\",\"method\":\"POST\",\"url\"", "no JSON");
     malformed.put("[1]", "a JSON array");
     malformed.put("\u0000\u0001", "no JSON");
-    malformed.put(line("", "/v1/completions", "{}"), "custom_id is empty");
+    malformed.put(line("", "/v1/completions", "{}"), "custom_id has 0 characters; valid are");
+    malformed.put(prompt("x".repeat(513)), "custom_id has 513 characters; valid are 1 to 512");
     malformed.put("{\"custom_id\":7}", "custom_id is 7; valid is a text");
     malformed.put("{\"custom_id\":\"m\",\"method\":\"GET\"}", "method is 'GET'; valid is POST");
     malformed.put(line("u", "/v1/embeddings", "{}"), "url is '/v1/embeddings'; valid are");

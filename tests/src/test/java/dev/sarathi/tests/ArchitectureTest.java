@@ -13,10 +13,7 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 import dev.sarathi.runtime.schedule.Batch;
 
-/**
- * The arrows between modules and packages. A rule without classes to check fails, except where a
- * package may still be empty.
- */
+/** The arrows between modules and packages. A rule without classes to check fails. */
 @AnalyzeClasses(packages = "dev.sarathi", importOptions = DoNotIncludeTests.class)
 class ArchitectureTest {
   @ArchTest
@@ -60,8 +57,7 @@ class ArchitectureTest {
           .resideInAPackage("dev.sarathi.connect..")
           .should()
           .dependOnClassesThat()
-          .resideInAPackage("dev.sarathi.streams..")
-          .allowEmptyShould(true);
+          .resideInAPackage("dev.sarathi.streams..");
 
   @ArchTest
   static final ArchRule theEngineShouldBeLayered =
