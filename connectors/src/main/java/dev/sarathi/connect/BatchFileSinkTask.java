@@ -44,9 +44,15 @@ public final class BatchFileSinkTask extends SinkTask {
     } catch (final IOException e) {
       throw new RetriableException(e.toString(), e);
     }
-    if (results.held() >= flushBytes
-        || results.held() > 0 && System.nanoTime() - lastFlush >= flushNanos) {
+    if (results.held() == 0) {
+      return;
+    }
+    final long left = flushNanos - (System.nanoTime() - lastFlush);
+    if (results.held() >= flushBytes || left <= 0) {
       context.requestCommit();
+    } else {
+      // Else the worker waits for further records until its own interval has passed: a minute.
+      context.timeout(left / 1_000_000 + 1);
     }
   }
 

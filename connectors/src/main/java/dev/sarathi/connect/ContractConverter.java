@@ -4,6 +4,8 @@ import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.SarathiSerdes;
 import dev.sarathi.schemas.TokenRecord;
+import java.io.EOFException;
+import java.io.IOException;
 import java.util.Map;
 import java.util.function.Function;
 import org.apache.avro.generic.IndexedRecord;
@@ -15,7 +17,9 @@ import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.connect.components.Versioned;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
+import org.apache.kafka.connect.errors.ConnectException;
 import org.apache.kafka.connect.errors.DataException;
+import org.apache.kafka.connect.errors.RetriableException;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
@@ -118,7 +122,7 @@ public final class ContractConverter implements Converter, Versioned {
     try {
       return contract.write(topic, value);
     } catch (final SerializationException e) {
-      throw new DataException("a value for topic " + topic + " cannot be written", e);
+      throw failure("a value for topic " + topic + " cannot be written", e);
     }
   }
 
@@ -130,9 +134,15 @@ public final class ContractConverter implements Converter, Versioned {
     try {
       return reading.read(topic, bytes);
     } catch (final SerializationException e) {
-      throw new DataException(
-          "a value of topic %s is no %s".formatted(topic, reading.avro().getName()), e);
+      throw failure("a value of topic %s is no %s".formatted(topic, reading.avro().getName()), e);
     }
+  }
+
+  /** A registry that does not answer is asked again, as `errors.retry.timeout` says. */
+  private static ConnectException failure(final String message, final SerializationException e) {
+    return e.getCause() instanceof IOException && !(e.getCause() instanceof EOFException)
+        ? new RetriableException("the schema registry does not answer: " + e.getMessage(), e)
+        : new DataException(message, e);
   }
 
   @Override

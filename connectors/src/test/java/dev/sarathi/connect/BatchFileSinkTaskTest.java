@@ -257,18 +257,26 @@ class BatchFileSinkTaskTest {
   }
 
   @Test
-  void shouldAskForACommitOnceItHoldsEnough() {
+  void shouldAskForACommitInTimeOrOnceItHoldsEnough() {
     // given
     final List<String> asked = new ArrayList<>();
     final BatchFileSinkTask task = new BatchFileSinkTask();
     task.initialize(context(new ArrayList<>(), asked));
-    task.start(Map.of("output.directory", directory.toString(), "flush.bytes", "100"));
+    task.start(Map.of("output.directory", directory.toString(), "flush.bytes", "600"));
+    final BatchJob job = new BatchJob(FINGERPRINT, 3, "in.jsonl");
 
     // when
-    put(task, record(0, 0, answer(new BatchJob(FINGERPRINT, 3, "in.jsonl"), 1, "a")));
+    task.put(List.of());
 
     // then
-    assertThat(asked).containsExactly("requestCommit");
+    assertThat(asked).isEmpty();
+
+    // when there is little, to be called again in time
+    put(task, record(0, 0, answer(job, 1, "a")));
+    put(task, record(0, 1, answer(job, 2, "b")));
+
+    // then
+    assertThat(asked).containsExactly("timeout", "requestCommit");
   }
 
   @Test

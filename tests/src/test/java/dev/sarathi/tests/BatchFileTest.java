@@ -73,16 +73,14 @@ class BatchFileTest {
 
       // when: once while files are read, once while results are written
       await(worker, () -> count(broker, "prompts") > 300);
+      assertThat(files(input, "")).as("files being read").hasSize(LINES.size());
       worker.killAndRestart();
-      final long sentBeforeTheKill = count(broker, "prompts");
       await(worker, () -> answered(output) > TOTAL / 3);
+      assertThat(answered(output)).as("lines answered before the kill").isLessThan(TOTAL);
       worker.killAndRestart();
-      final long answeredBeforeTheKill = answered(output);
       await(worker, () -> completed(output) == LINES.size());
 
       // then
-      assertThat(sentBeforeTheKill).isLessThan(TOTAL - MALFORMED);
-      assertThat(answeredBeforeTheKill).isLessThan(TOTAL);
       for (final Map.Entry<String, Expected> file : expected.entrySet()) {
         final String stem = file.getKey().replace(".jsonl", "-");
         assertThat(customIds(output, stem, ".output.jsonl"))
