@@ -8,7 +8,6 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.connect.errors.DataException;
 import org.apache.kafka.connect.errors.RetriableException;
-import org.apache.kafka.connect.sink.ErrantRecordReporter;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.sink.SinkTask;
 
@@ -61,29 +60,13 @@ public final class BatchFileSinkTask extends SinkTask {
     try {
       completion = (Completion) ContractData.toAvro(Completion.getClassSchema(), record.value());
     } catch (final DataException e) {
-      reject(record, e);
+      ErrantRecords.reject(context, record, e);
       return;
     }
     // As they are in the topic, whatever a transformation has made of them.
     final TopicPartition partition =
         new TopicPartition(record.originalTopic(), record.originalKafkaPartition());
     results.add(partition, record.originalKafkaOffset(), completion);
-  }
-
-  /** To the dead letters that the worker's `errors.*` settings ask for; without them, the end. */
-  private void reject(final SinkRecord record, final DataException reason) {
-    final ErrantRecordReporter reporter = context.errantRecordReporter();
-    if (reporter == null) {
-      throw new DataException(
-          "The record at %s-%d offset %d is no completion: %s"
-              .formatted(
-                  record.topic(),
-                  record.kafkaPartition(),
-                  record.kafkaOffset(),
-                  reason.getMessage()),
-          reason);
-    }
-    reporter.report(record, reason);
   }
 
   @Override

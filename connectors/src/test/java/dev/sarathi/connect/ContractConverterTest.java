@@ -97,8 +97,8 @@ class ContractConverterTest {
         .hasOnlyElementsOfType(BatchFileSourceConnector.class)
         .hasSize(1);
     assertThat(ServiceLoader.load(SinkConnector.class))
-        .hasOnlyElementsOfType(BatchFileSinkConnector.class)
-        .hasSize(1);
+        .hasOnlyElementsOfTypes(BatchFileSinkConnector.class, WebhookSinkConnector.class)
+        .hasSize(2);
     assertThat(ServiceLoader.load(Converter.class))
         .hasAtLeastOneElementOfType(ContractConverter.class);
     assertThat(new ContractConverter().version()).isEqualTo(new BatchFileSinkConnector().version());
