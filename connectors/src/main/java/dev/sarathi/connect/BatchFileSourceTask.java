@@ -42,6 +42,7 @@ public final class BatchFileSourceTask extends SourceTask {
 
   private final CountDownLatch stopping = new CountDownLatch(1);
   private final Map<Path, BatchFile> sent = new LinkedHashMap<>();
+  private final Set<Path> troubled = new HashSet<>();
   private BatchFileSourceConfig config;
   private Optional<OpenFile> open = Optional.empty();
 
@@ -243,25 +244,44 @@ public final class BatchFileSourceTask extends SourceTask {
 
   private Optional<OpenFile> openNext() throws IOException {
     for (final Path path : files()) {
-      if (sent.containsKey(path) || !isMine(path) || !isReady(path)) {
+      if (sent.containsKey(path) || !isMine(path)) {
         continue;
       }
-      final int maxLineBytes = config.getInt(BatchFileSourceConfig.LINE_MAX_BYTES);
-      final BatchFile file = BatchFile.scan(path, maxLineBytes);
-      final SourceOffset from = committed(file).orElse(new SourceOffset(file.fingerprint(), 0, 0));
-      if (from.position() >= file.end()) {
-        sent.put(path, file);
-        continue;
+      try {
+        final Optional<OpenFile> opened = isReady(path) ? open(path) : Optional.empty();
+        if (opened.isPresent()) {
+          return opened;
+        }
+      } catch (final IOException e) {
+        warnOnce(path, "cannot be read", e);
       }
-      log.info(
-          "{}: {} lines, fingerprint {}, from byte {}",
-          path,
-          file.lines(),
-          file.fingerprint(),
-          from.position());
-      return Optional.of(OpenFile.at(file, from, maxLineBytes));
     }
     return Optional.empty();
+  }
+
+  /** Empty where all of it was sent before. */
+  private Optional<OpenFile> open(final Path path) throws IOException {
+    final int maxLineBytes = config.getInt(BatchFileSourceConfig.LINE_MAX_BYTES);
+    final BatchFile file = BatchFile.scan(path, maxLineBytes);
+    final SourceOffset from = committed(file).orElse(new SourceOffset(file.fingerprint(), 0, 0));
+    if (from.position() >= file.end()) {
+      sent.put(path, file);
+      return Optional.empty();
+    }
+    log.info(
+        "{}: {} lines, fingerprint {}, from byte {}",
+        path,
+        file.lines(),
+        file.fingerprint(),
+        from.position());
+    return Optional.of(OpenFile.at(file, from, maxLineBytes));
+  }
+
+  /** One file's trouble does not keep the others waiting; it is tried again with every look. */
+  private void warnOnce(final Path path, final String what, final IOException reason) {
+    if (troubled.add(path)) {
+      log.warn("{} {}; it is tried again, without further warning", path, what, reason);
+    }
   }
 
   private Set<Path> files() throws IOException {
@@ -307,19 +327,27 @@ public final class BatchFileSourceTask extends SourceTask {
 
   // ---- finished files
 
-  /** What says that a file is finished is the committed offset alone. */
-  private void putAway() throws IOException {
+  private void putAway() {
     for (final BatchFile file : List.copyOf(sent.values())) {
-      if (!file.isUnchanged()) {
-        log.warn(
-            "{} was changed after it had been taken; what it is now is another job", file.path());
-        sent.remove(file.path());
-      } else if (file.lines() == 0
-          || committed(file).filter(offset -> offset.position() >= file.end()).isPresent()) {
-        putAway(file);
-        sent.remove(file.path());
+      try {
+        if (!file.isUnchanged()) {
+          log.warn(
+              "{} was changed after it had been taken; what it is now is another job", file.path());
+          sent.remove(file.path());
+        } else if (isCommitted(file)) {
+          putAway(file);
+          sent.remove(file.path());
+        }
+      } catch (final IOException e) {
+        warnOnce(file.path(), "cannot be put away", e);
       }
     }
+  }
+
+  /** What says that a file is finished is the committed offset alone. */
+  private boolean isCommitted(final BatchFile file) {
+    return file.lines() == 0
+        || committed(file).filter(offset -> offset.position() >= file.end()).isPresent();
   }
 
   private void putAway(final BatchFile file) throws IOException {

@@ -31,6 +31,8 @@ import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.source.SourceTaskContext;
 import org.apache.kafka.connect.storage.OffsetStorageReader;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.slf4j.LoggerFactory;
 
@@ -254,6 +256,27 @@ class BatchFileSourceTaskTest {
     assertThat(shares.stream().flatMap(List::stream).map(SourceRecord::sourcePartition))
         .doesNotHaveDuplicates()
         .hasSize(20);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void shouldGoOnWithOtherFilesThoughOneCannotBeRead() throws Exception {
+    // given: a file whose every read fails, for whoever reads it
+    Files.createSymbolicLink(directory.resolve("a.jsonl"), Path.of("/proc/self/mem"));
+    write("b.jsonl", prompt("a"));
+
+    assertThat(new Worker(directory).drain()).hasSize(1);
+  }
+
+  @Test
+  void shouldGoOnThoughAFileCannotBePutAway() throws Exception {
+    // given: a file in the place of the directory
+    write("finished", "");
+    write("a.jsonl", prompt("a"));
+    write("b.jsonl", prompt("b"));
+
+    assertThat(new Worker(directory).drain()).hasSize(2);
+    assertThat(directory.resolve("a.jsonl")).exists();
   }
 
   @Test
