@@ -15,43 +15,42 @@ import java.util.Map;
  */
 final class PrefixCache {
   private static final long NO_PARENT = -1;
+  private static final long NO_ID = -1;
+  private static final int NO_BLOCK = -1;
 
   private final int blockTokens;
-  private final Map<Content, Node> nodes = new HashMap<>();
+  private final Map<Node, Node> nodes = new HashMap<>();
   private final Node[] published;
-  private final Node idle = new Node(new Content(0, NO_PARENT, new int[0]), NO_PARENT, -1);
+  private final Node idle = new Node(0, NO_PARENT, new int[0], NO_ID, NO_BLOCK);
   private int idleCount;
   private long nextId;
   private long evictions;
 
   /**
-   * @param parent the id of the parent's node; an id is never used again
+   * A published block, found by what it holds; while nobody holds it, linked between those idle for
+   * longer and shorter. Key and value in one, since there are thousands and they are not in a cache
+   * when they are looked at.
    */
-  private record Content(long root, long parent, int[] tokens) {
-    @Override
-    public boolean equals(final Object other) {
-      return other instanceof Content that
-          && root == that.root
-          && parent == that.parent
-          && Arrays.equals(tokens, that.tokens);
-    }
-
-    @Override
-    public int hashCode() {
-      return 31 * (31 * Long.hashCode(root) + Long.hashCode(parent)) + Arrays.hashCode(tokens);
-    }
-  }
-
-  /** A published block; while nobody holds it, linked between those idle for longer and shorter. */
   private static final class Node {
-    private final Content content;
+    private final long root;
+    private final long parent;
+    private final int[] tokens;
+    private final int hash;
     private final long id;
     private final int block;
     private Node older = this;
     private Node newer = this;
 
-    private Node(final Content content, final long id, final int block) {
-      this.content = content;
+    /**
+     * @param parent the id of the parent's node
+     * @param id never used again
+     */
+    private Node(
+        final long root, final long parent, final int[] tokens, final long id, final int block) {
+      this.root = root;
+      this.parent = parent;
+      this.tokens = tokens;
+      this.hash = 31 * (31 * Long.hashCode(root) + Long.hashCode(parent)) + Arrays.hashCode(tokens);
       this.id = id;
       this.block = block;
     }
@@ -69,6 +68,20 @@ final class PrefixCache {
       older = this;
       newer = this;
     }
+
+    @Override
+    public boolean equals(final Object other) {
+      return other instanceof Node that
+          && hash == that.hash
+          && root == that.root
+          && parent == that.parent
+          && Arrays.equals(tokens, that.tokens);
+    }
+
+    @Override
+    public int hashCode() {
+      return hash;
+    }
   }
 
   PrefixCache(final int blocks, final int blockTokens) {
@@ -81,7 +94,7 @@ final class PrefixCache {
     final int[] chain = new int[limit];
     long parent = NO_PARENT;
     for (int i = 0; i < limit; i++) {
-      final Node node = nodes.get(content(root, parent, tokens, i * blockTokens));
+      final Node node = nodes.get(node(root, parent, tokens, i * blockTokens, NO_ID, NO_BLOCK));
       if (node == null) {
         return Arrays.copyOf(chain, i);
       }
@@ -95,8 +108,8 @@ final class PrefixCache {
   int publish(
       final long root, final int parent, final int block, final int[] tokens, final int from) {
     final long parentId = parent < 0 ? NO_PARENT : published[parent].id;
-    final Node node = new Node(content(root, parentId, tokens, from), nextId++, block);
-    final Node known = nodes.putIfAbsent(node.content, node);
+    final Node node = node(root, parentId, tokens, from, nextId++, block);
+    final Node known = nodes.putIfAbsent(node, node);
     if (known != null) {
       return known.block;
     }
@@ -104,8 +117,14 @@ final class PrefixCache {
     return block;
   }
 
-  private Content content(final long root, final long parent, final int[] tokens, final int from) {
-    return new Content(root, parent, Arrays.copyOfRange(tokens, from, from + blockTokens));
+  private Node node(
+      final long root,
+      final long parent,
+      final int[] tokens,
+      final int from,
+      final long id,
+      final int block) {
+    return new Node(root, parent, Arrays.copyOfRange(tokens, from, from + blockTokens), id, block);
   }
 
   boolean isPublished(final int block) {
@@ -135,7 +154,7 @@ final class PrefixCache {
 
   void forget(final int block) {
     if (published[block] != null) {
-      nodes.remove(published[block].content);
+      nodes.remove(published[block]);
       published[block] = null;
     }
   }

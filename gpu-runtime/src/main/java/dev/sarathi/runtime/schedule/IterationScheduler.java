@@ -3,6 +3,7 @@ package dev.sarathi.runtime.schedule;
 import dev.sarathi.runtime.cache.BlockPool;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
@@ -369,59 +370,67 @@ abstract class IterationScheduler implements Scheduler {
 
   /** The batch that a policy is filling: which sequences, and how many positions of each. */
   static final class BatchUnderConstruction {
-    private final List<Sequence> members;
-    private final List<Integer> counts;
+    private Sequence[] members;
+    private int[] counts;
+    private int size;
 
     /**
      * @param expected about how many members it will have
      */
     private BatchUnderConstruction(final int expected) {
-      members = new ArrayList<>(expected + 8);
-      counts = new ArrayList<>(expected + 8);
+      members = new Sequence[expected + 8];
+      counts = new int[expected + 8];
     }
 
     /** Adds the next {@code count} positions of a sequence, whose blocks have been taken. */
     private void add(final Sequence sequence, final int count) {
-      members.add(sequence);
-      counts.add(count);
+      if (size == members.length) {
+        members = Arrays.copyOf(members, 2 * size);
+        counts = Arrays.copyOf(counts, 2 * size);
+      }
+      members[size] = sequence;
+      counts[size++] = count;
     }
 
     private void remove(final Sequence sequence) {
-      final int index = members.indexOf(sequence);
-      if (index >= 0) {
-        members.remove(index);
-        counts.remove(index);
+      for (int i = 0; i < size; i++) {
+        if (members[i] == sequence) {
+          size--;
+          System.arraycopy(members, i + 1, members, i, size - i);
+          System.arraycopy(counts, i + 1, counts, i, size - i);
+          return;
+        }
       }
     }
 
     int size() {
-      return members.size();
+      return size;
     }
 
     List<Sequence> members() {
-      return Collections.unmodifiableList(members);
+      return List.of(Arrays.copyOf(members, size));
     }
 
     boolean isEmpty() {
-      return members.isEmpty();
+      return size == 0;
     }
 
     private Batch build(final long id) {
-      final List<Slice> slices = new ArrayList<>(members.size());
-      for (int row = 0; row < members.size(); row++) {
-        slices.add(members.get(row).slice(counts.get(row), id, row));
+      final Slice[] slices = new Slice[size];
+      for (int row = 0; row < size; row++) {
+        slices[row] = members[row].slice(counts[row], id, row);
       }
-      return new Batch(id, slices);
+      return new Batch(id, List.of(slices));
     }
 
     private InFlight inFlight(final long id) {
-      final int[] incarnations = new int[members.size()];
-      final int[] ends = new int[members.size()];
-      for (int i = 0; i < members.size(); i++) {
-        incarnations[i] = members.get(i).incarnation();
-        ends[i] = members.get(i).scheduled();
+      final int[] incarnations = new int[size];
+      final int[] ends = new int[size];
+      for (int i = 0; i < size; i++) {
+        incarnations[i] = members[i].incarnation();
+        ends[i] = members[i].scheduled();
       }
-      return new InFlight(id, members.toArray(Sequence[]::new), incarnations, ends);
+      return new InFlight(id, Arrays.copyOf(members, size), incarnations, ends);
     }
   }
 }
