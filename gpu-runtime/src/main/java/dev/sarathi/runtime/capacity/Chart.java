@@ -1,15 +1,16 @@
 package dev.sarathi.runtime.capacity;
 
+import dev.sarathi.runtime.trace.Svg;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import javax.xml.stream.XMLOutputFactory;
+import java.util.stream.IntStream;
 import javax.xml.stream.XMLStreamException;
-import javax.xml.stream.XMLStreamWriter;
 
 /** A picture with a vertical axis from 0, a colour for each series. */
 final class Chart {
@@ -18,7 +19,6 @@ final class Chart {
   private static final int HEIGHT = 260;
   private static final int BOTTOM = 60;
   private static final int MARGIN = 20;
-  private static final String INK = "#222222";
   private static final String GRID = "#dddddd";
   private static final List<String> COLOURS = List.of("#4878b0", "#f2a33a", "#d6473f", "#9a9a9a");
 
@@ -63,36 +63,25 @@ final class Chart {
 
   @FunctionalInterface
   private interface Content {
-    void write(Chart chart, XMLStreamWriter svg) throws XMLStreamException;
+    void write(Chart chart, Svg svg) throws XMLStreamException;
   }
 
   private void write(final Path file, final Content content)
       throws IOException, XMLStreamException {
     try (Writer to = Files.newBufferedWriter(file)) {
-      final XMLStreamWriter svg = XMLOutputFactory.newInstance().createXMLStreamWriter(to);
-      svg.writeStartDocument();
-      svg.writeStartElement("svg");
-      svg.writeDefaultNamespace("http://www.w3.org/2000/svg");
-      svg.writeAttribute("width", Integer.toString(LEFT + width + MARGIN));
-      svg.writeAttribute("height", Integer.toString(TOP + HEIGHT + BOTTOM));
-      svg.writeAttribute("font-family", "Helvetica, Arial, sans-serif");
-      svg.writeAttribute("font-size", "11");
-      rectangle(svg, 0, 0, LEFT + width + MARGIN, TOP + HEIGHT + BOTTOM, "#ffffff");
-      text(svg, MARGIN, 18, "start", title);
-      double x = MARGIN;
-      for (int i = 0; i < series.size(); i++) {
-        rectangle(svg, x, 28, 10, 10, COLOURS.get(i));
-        text(svg, x + 14, 37, "start", series.get(i));
-        x += 34 + series.get(i).length() * 6.0;
-      }
+      final Svg svg = new Svg(to, LEFT + width + MARGIN, TOP + HEIGHT + BOTTOM);
+      svg.head(
+          MARGIN,
+          title,
+          IntStream.range(0, series.size())
+              .mapToObj(i -> new Svg.Entry(series.get(i), COLOURS.get(i)))
+              .toList());
       for (int line = 0; line <= 4; line++) {
-        rectangle(svg, LEFT, y(most * line / 4), width, 1, GRID);
-        text(svg, LEFT - 6, y(most * line / 4) + 4, "end", number(most * line / 4));
+        svg.rectangle(LEFT, y(most * line / 4), width, 1, GRID);
+        svg.text(LEFT - 6, y(most * line / 4) + 4, "end", number(most * line / 4));
       }
       content.write(this, svg);
-      svg.writeEndElement();
-      svg.writeEndDocument();
-      svg.flush();
+      svg.end();
     }
   }
 
@@ -100,7 +89,7 @@ final class Chart {
     return TOP + HEIGHT * (1 - value / most);
   }
 
-  private void bars(final XMLStreamWriter svg, final List<Group> groups) throws XMLStreamException {
+  private void bars(final Svg svg, final List<Group> groups) throws XMLStreamException {
     final double groupWidth = (double) width / groups.size();
     final double bar = groupWidth * 0.8 / series.size();
     for (int g = 0; g < groups.size(); g++) {
@@ -108,75 +97,36 @@ final class Chart {
       for (int i = 0; i < group.values.length; i++) {
         final double x = LEFT + groupWidth * (g + 0.1) + bar * i;
         final double top = y(group.values[i]);
-        rectangle(svg, x, top, bar - 2, TOP + HEIGHT - top, COLOURS.get(i));
-        text(svg, x + bar / 2, top - 3, "middle", number(group.values[i]));
+        svg.rectangle(x, top, bar - 2, TOP + HEIGHT - top, COLOURS.get(i));
+        svg.text(x + bar / 2, top - 3, "middle", number(group.values[i]));
       }
       final String[] words = group.label.split("\n");
       for (int i = 0; i < words.length; i++) {
-        text(svg, LEFT + groupWidth * (g + 0.5), TOP + HEIGHT + 16 + 13.0 * i, "middle", words[i]);
+        svg.text(LEFT + groupWidth * (g + 0.5), TOP + HEIGHT + 16 + 13.0 * i, "middle", words[i]);
       }
     }
   }
 
-  private void lines(final XMLStreamWriter svg, final String axis, final List<Point> points)
+  private void lines(final Svg svg, final String axis, final List<Point> points)
       throws XMLStreamException {
     final double last = points.stream().mapToDouble(Point::x).max().orElse(1);
     for (int i = 0; i < series.size(); i++) {
       final int line = i;
-      final StringBuilder path = new StringBuilder();
+      final List<double[]> path = new ArrayList<>();
       for (final Point point : points.stream().filter(p -> p.series == line).toList()) {
         final double x = LEFT + width * point.x / last;
-        path.append(coordinate(x)).append(',').append(coordinate(y(point.y))).append(' ');
-        rectangle(svg, x - 2, y(point.y) - 2, 4, 4, COLOURS.get(i));
+        path.add(new double[] {x, y(point.y)});
+        svg.rectangle(x - 2, y(point.y) - 2, 4, 4, COLOURS.get(i));
       }
-      svg.writeEmptyElement("polyline");
-      svg.writeAttribute("points", path.toString().strip());
-      svg.writeAttribute("fill", "none");
-      svg.writeAttribute("stroke", COLOURS.get(i));
+      svg.line(path, COLOURS.get(i));
     }
     for (int tick = 0; tick <= 4; tick++) {
-      text(svg, LEFT + width * tick / 4.0, TOP + HEIGHT + 16, "middle", number(last * tick / 4));
+      svg.text(LEFT + width * tick / 4.0, TOP + HEIGHT + 16, "middle", number(last * tick / 4));
     }
-    text(svg, LEFT + width / 2.0, TOP + HEIGHT + 34, "middle", axis);
+    svg.text(LEFT + width / 2.0, TOP + HEIGHT + 34, "middle", axis);
   }
 
   private static String number(final double value) {
     return String.format(Locale.ROOT, value < 0.1 && value > 0 ? "%.3f" : "%.2f", value);
-  }
-
-  private static String coordinate(final double value) {
-    return String.format(Locale.ROOT, "%.2f", value);
-  }
-
-  private static void rectangle(
-      final XMLStreamWriter svg,
-      final double x,
-      final double y,
-      final double width,
-      final double height,
-      final String colour)
-      throws XMLStreamException {
-    svg.writeEmptyElement("rect");
-    svg.writeAttribute("x", coordinate(x));
-    svg.writeAttribute("y", coordinate(y));
-    svg.writeAttribute("width", coordinate(width));
-    svg.writeAttribute("height", coordinate(height));
-    svg.writeAttribute("fill", colour);
-  }
-
-  private static void text(
-      final XMLStreamWriter svg,
-      final double x,
-      final double y,
-      final String anchor,
-      final String content)
-      throws XMLStreamException {
-    svg.writeStartElement("text");
-    svg.writeAttribute("x", coordinate(x));
-    svg.writeAttribute("y", coordinate(y));
-    svg.writeAttribute("text-anchor", anchor);
-    svg.writeAttribute("fill", INK);
-    svg.writeCharacters(content);
-    svg.writeEndElement();
   }
 }

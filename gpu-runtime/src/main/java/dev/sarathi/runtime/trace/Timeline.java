@@ -3,13 +3,12 @@ package dev.sarathi.runtime.trace;
 import dev.sarathi.runtime.Iteration;
 import java.io.Writer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import javax.xml.stream.XMLOutputFactory;
 import javax.xml.stream.XMLStreamException;
-import javax.xml.stream.XMLStreamWriter;
 
 /**
  * Draws a trace as the Sarathi-Serve paper draws its Figure 7: sequences as rows, time to the
@@ -27,7 +26,6 @@ public final class Timeline {
   /** Spans of one kind that lie closer are drawn as one: thousands of slivers help nobody. */
   private static final double JOIN_PIXELS = 0.75;
 
-  private static final String INK = "#222222";
   private static final String GRID = "#dddddd";
 
   /** What a sequence was doing. */
@@ -108,33 +106,10 @@ public final class Timeline {
 
   /** Writes the picture as SVG; the writer stays open. */
   public void write(final Writer to) throws XMLStreamException {
-    final XMLStreamWriter svg = XMLOutputFactory.newInstance().createXMLStreamWriter(to);
     final int kvTop = TOP + rows.size() * ROW + MARGIN;
-    svg.writeStartDocument();
-    svg.writeStartElement("svg");
-    svg.writeDefaultNamespace("http://www.w3.org/2000/svg");
-    svg.writeAttribute("width", Integer.toString(LABEL + width + 2 * MARGIN));
-    svg.writeAttribute("height", Integer.toString(kvTop + KV_HEIGHT + MARGIN));
-    svg.writeAttribute("font-family", "Helvetica, Arial, sans-serif");
-    svg.writeAttribute("font-size", "11");
-    rectangle(svg, 0, 0, LABEL + width + 2.0 * MARGIN, kvTop + KV_HEIGHT + MARGIN, "#ffffff");
-    title(svg);
-    axis(svg, kvTop + KV_HEIGHT);
-    for (int i = 0; i < rows.size(); i++) {
-      row(svg, rows.get(i), TOP + i * ROW);
-    }
-    kvUse(svg, kvTop);
-    svg.writeEndElement();
-    svg.writeEndDocument();
-    svg.flush();
-  }
-
-  private void title(final XMLStreamWriter svg) throws XMLStreamException {
-    text(
-        svg,
+    final Svg svg = new Svg(to, LABEL + width + 2 * MARGIN, kvTop + KV_HEIGHT + MARGIN);
+    svg.head(
         MARGIN,
-        18,
-        "start",
         "%s, %s, token budget %d: %d sequences, %d iterations, %.0f ms"
             .formatted(
                 trace.header().model(),
@@ -142,22 +117,25 @@ public final class Timeline {
                 trace.header().tokenBudget(),
                 rows.size(),
                 trace.iterations().size(),
-                end() / 1e6));
-    double x = MARGIN;
-    for (final Activity activity : Activity.values()) {
-      rectangle(svg, x, 28, 10, 10, activity.colour);
-      text(svg, x + 14, 37, "start", activity.label);
-      x += 34 + activity.label.length() * 6.0;
+                end() / 1e6),
+        Arrays.stream(Activity.values())
+            .map(activity -> new Svg.Entry(activity.label, activity.colour))
+            .toList());
+    axis(svg, kvTop + KV_HEIGHT);
+    for (int i = 0; i < rows.size(); i++) {
+      row(svg, rows.get(i), TOP + i * ROW);
     }
+    kvUse(svg, kvTop);
+    svg.end();
   }
 
-  private void axis(final XMLStreamWriter svg, final int bottom) throws XMLStreamException {
+  private void axis(final Svg svg, final int bottom) throws XMLStreamException {
     final double millis = end() / 1e6;
     final double step = step(millis);
     for (double at = 0; at <= millis; at += step) {
       final double x = LABEL + at * 1e6 * pixelsPerNano;
-      rectangle(svg, x, TOP - 4, 1, bottom - TOP + 4.0, GRID);
-      text(svg, x, TOP - 8, "middle", format(at) + (at == 0 ? " ms" : ""));
+      svg.rectangle(x, TOP - 4, 1, bottom - TOP + 4.0, GRID);
+      svg.text(x, TOP - 8, "middle", format(at) + (at == 0 ? " ms" : ""));
     }
   }
 
@@ -168,15 +146,14 @@ public final class Timeline {
     return power * (ratio <= 1 ? 1 : ratio <= 2 ? 2 : ratio <= 5 ? 5 : 10);
   }
 
-  private void row(final XMLStreamWriter svg, final Row row, final int y)
-      throws XMLStreamException {
-    text(svg, LABEL - 8, y + BAR - 2, "end", shortened(row.name()));
+  private void row(final Svg svg, final Row row, final int y) throws XMLStreamException {
+    svg.text(LABEL - 8, y + BAR - 2, "end", shortened(row.name()));
     for (final Span span : joined(row.spans())) {
       final double x = LABEL + span.start() * pixelsPerNano;
       final double length = (span.end() - span.start()) * pixelsPerNano;
       // A hairline between neighbours shows where one iteration ends and the next begins.
-      rectangle(
-          svg, x, y, length > 3 ? length - 0.5 : Math.max(length, 0.2), BAR, span.activity.colour);
+      svg.rectangle(
+          x, y, length > 3 ? length - 0.5 : Math.max(length, 0.2), BAR, span.activity.colour);
     }
   }
 
@@ -196,24 +173,20 @@ public final class Timeline {
     return joined;
   }
 
-  private void kvUse(final XMLStreamWriter svg, final int top) throws XMLStreamException {
-    text(svg, LABEL - 8, top + KV_HEIGHT / 2 + 4, "end", "KV blocks in use");
-    final StringBuilder points = new StringBuilder();
+  private void kvUse(final Svg svg, final int top) throws XMLStreamException {
+    svg.text(LABEL - 8, top + KV_HEIGHT / 2 + 4, "end", "KV blocks in use");
+    svg.rectangle(LABEL, top, width, 1, GRID);
+    svg.rectangle(LABEL, top + KV_HEIGHT, width, 1, GRID);
+    final List<double[]> points = new ArrayList<>();
     int most = 0;
     for (final Iteration iteration : trace.iterations()) {
       final double x = LABEL + (iteration.end() - origin) * pixelsPerNano;
       final double share = iteration.usedBlocks() / (double) iteration.totalBlocks();
-      points.append("%s,%s ".formatted(format(x), format(top + KV_HEIGHT * (1 - share))));
+      points.add(new double[] {x, top + KV_HEIGHT * (1 - share)});
       most = Math.max(most, iteration.usedBlocks());
     }
-    rectangle(svg, LABEL, top, width, 1, GRID);
-    rectangle(svg, LABEL, top + KV_HEIGHT, width, 1, GRID);
-    svg.writeEmptyElement("polyline");
-    svg.writeAttribute("points", points.toString().strip());
-    svg.writeAttribute("fill", "none");
-    svg.writeAttribute("stroke", INK);
-    text(
-        svg,
+    svg.line(points);
+    svg.text(
         LABEL + width,
         top - 4,
         "end",
@@ -222,38 +195,6 @@ public final class Timeline {
 
   private static String shortened(final String name) {
     return name.length() <= 22 ? name : name.substring(0, 21) + "…";
-  }
-
-  private static void rectangle(
-      final XMLStreamWriter svg,
-      final double x,
-      final double y,
-      final double width,
-      final double height,
-      final String colour)
-      throws XMLStreamException {
-    svg.writeEmptyElement("rect");
-    svg.writeAttribute("x", format(x));
-    svg.writeAttribute("y", format(y));
-    svg.writeAttribute("width", format(width));
-    svg.writeAttribute("height", format(height));
-    svg.writeAttribute("fill", colour);
-  }
-
-  private static void text(
-      final XMLStreamWriter svg,
-      final double x,
-      final double y,
-      final String anchor,
-      final String content)
-      throws XMLStreamException {
-    svg.writeStartElement("text");
-    svg.writeAttribute("x", format(x));
-    svg.writeAttribute("y", format(y));
-    svg.writeAttribute("text-anchor", anchor);
-    svg.writeAttribute("fill", INK);
-    svg.writeCharacters(content);
-    svg.writeEndElement();
   }
 
   private static String format(final double value) {
