@@ -133,21 +133,6 @@ public record SamplingRule(
         returnLogits);
   }
 
-  public SamplingRule withLogprobs(final int value) {
-    return new SamplingRule(
-        temperature,
-        minP,
-        topK,
-        topP,
-        penalties,
-        bias,
-        seed,
-        choice,
-        value,
-        promptLogprobs,
-        returnLogits);
-  }
-
   public SamplingRule withPromptLogprobs(final int value) {
     return new SamplingRule(
         temperature,
