@@ -19,16 +19,28 @@ import java.util.stream.Stream;
  * What a request must yield: one at a time in an engine of its own, with another token budget than
  * the application's, as {@code sarathi generate} does.
  */
-final class Oracle implements AutoCloseable {
-  private final GenerationEngine engine =
-      GenerationEngine.start(
-          EngineConfig.of(Stories.MODEL).withMaxSequences(1).withTokenBudget(256));
+public final class Oracle implements AutoCloseable {
+  private final GenerationEngine engine;
+
+  Oracle() {
+    this(EngineConfig.of(Stories.MODEL).withMaxSequences(1).withTokenBudget(256));
+  }
+
+  /** An oracle that answers several requests at once. */
+  public Oracle(final EngineConfig config) {
+    this.engine = GenerationEngine.start(config);
+  }
 
   /** A whole choice. */
-  record Answer(List<Integer> tokens, String text, FinishReason reason) {}
+  public record Answer(List<Integer> tokens, String text, FinishReason reason) {}
 
   /** Every choice of a request. */
   List<Answer> answers(final PromptRequest request) {
+    return ask(request).join();
+  }
+
+  /** Every choice of a request, once they have ended. */
+  public CompletableFuture<List<Answer>> ask(final PromptRequest request) {
     final List<Choice> choices = Stream.generate(Choice::new).limit(request.getN()).toList();
     final CompletableFuture<Void> ended = new CompletableFuture<>();
     engine.submit(
@@ -47,8 +59,7 @@ final class Oracle implements AutoCloseable {
             ended.completeExceptionally(failure);
           }
         });
-    ended.join();
-    return choices.stream().map(Choice::answer).toList();
+    return ended.thenApply(end -> choices.stream().map(Choice::answer).toList());
   }
 
   /** Written by the engine thread. */

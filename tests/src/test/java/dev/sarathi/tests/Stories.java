@@ -11,8 +11,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** The bundled model and prompts for it. */
-final class Stories {
-  static final Path MODEL = Path.of("../models/storyteller").toAbsolutePath().normalize();
+public final class Stories {
+  public static final Path MODEL =
+      Path.of(System.getProperty("sarathi.home", ".."), "models", "storyteller")
+          .toAbsolutePath()
+          .normalize();
 
   /** Token ids of all the model's reference prompts, one after the other. */
   private static final List<Integer> TEXT = text();
@@ -33,7 +36,7 @@ final class Stories {
   }
 
   /** A prompt of so many tokens; different ones begin at different places of the text. */
-  static PromptRequest ofLength(final String id, final int tokens, final int maxTokens) {
+  public static PromptRequest ofLength(final String id, final int tokens, final int maxTokens) {
     final int from = id.hashCode() % 500 + 500;
     return PromptRequest.newBuilder()
         .setId(id)
@@ -44,7 +47,7 @@ final class Stories {
         .build();
   }
 
-  static PromptRequest sampled(final String id, final int tokens, final int maxTokens) {
+  public static PromptRequest sampled(final String id, final int tokens, final int maxTokens) {
     return PromptRequest.newBuilder(ofLength(id, tokens, maxTokens))
         .setSampling(Sampling.newBuilder().setTemperature(0.8).setTopK(40).setTopP(0.95).build())
         .build();

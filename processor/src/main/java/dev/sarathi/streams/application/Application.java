@@ -1,6 +1,7 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.IterationObserver;
 import dev.sarathi.runtime.trace.TraceWriter;
 import dev.sarathi.streams.SarathiConfig;
 import java.time.Duration;
@@ -61,6 +62,23 @@ public final class Application implements AutoCloseable {
    * @throws IllegalStateException if brokers or registry cannot be reached
    */
   public static Application start(final Map<String, ?> properties) {
+    return start(properties, Optional.empty());
+  }
+
+  /**
+   * Starts an application with somebody who looks on at its engine; <code>sarathi.trace.file</code>
+   * is then without effect.
+   *
+   * @throws ConfigException naming a setting, its value and what would be valid
+   * @throws IllegalStateException if brokers or registry cannot be reached
+   */
+  public static Application start(
+      final Map<String, ?> properties, final IterationObserver observer) {
+    return start(properties, Optional.of(observer));
+  }
+
+  private static Application start(
+      final Map<String, ?> properties, final Optional<IterationObserver> observer) {
     final SarathiConfig config = SarathiConfig.of(properties);
     final Map<String, Object> client = config.streams();
     for (final String required :
@@ -75,10 +93,14 @@ public final class Application implements AutoCloseable {
     }
     Topics.makeReady(config, client);
     final Optional<TraceWriter> trace =
-        config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
+        config
+            .traceFile()
+            .filter(file -> observer.isEmpty())
+            .map(file -> TraceWriter.create(file, config.engine()));
     final GenerationEngine engine =
-        trace
-            .map(writer -> GenerationEngine.start(config.engine(), writer))
+        observer
+            .or(() -> trace)
+            .map(present -> GenerationEngine.start(config.engine(), present))
             .orElseGet(() -> GenerationEngine.start(config.engine()));
     try {
       final GenerationTopology topology = new GenerationTopology(config, client, engine);
