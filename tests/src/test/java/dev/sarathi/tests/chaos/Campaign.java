@@ -24,6 +24,7 @@ import org.slf4j.LoggerFactory;
 final class Campaign {
   private static final Logger LOG = LoggerFactory.getLogger(Campaign.class);
 
+  private static final int FIRST_TOKENS = 200;
   private static final Duration QUIET_LIMIT = Duration.ofSeconds(180);
   private static final Duration SENTINEL_LIMIT = Duration.ofSeconds(45);
 
@@ -151,7 +152,7 @@ final class Campaign {
   /** Faults begin when there is something to break. */
   private static void awaitTokens(final OutputLog log, final long deadline)
       throws InterruptedException {
-    while (log.committedTokens() == 0 && System.nanoTime() < deadline) {
+    while (log.committedTokens() < FIRST_TOKENS && System.nanoTime() < deadline) {
       Thread.sleep(100);
     }
   }

@@ -73,7 +73,7 @@ final class ChaosCommand implements Callable<Integer> {
 
   @Option(
       names = "--interval",
-      defaultValue = "9",
+      defaultValue = "8",
       paramLabel = "SECONDS",
       description = "Between faults, on average (default: ${DEFAULT-VALUE}).")
   private double interval;

@@ -5,6 +5,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A JVM that the campaign starts. The campaign holds the other end of its standard input and never
@@ -12,6 +14,10 @@ import java.util.List;
  * goes with it.
  */
 final class ChildJvm {
+  private static final Set<Process> CHILDREN = ConcurrentHashMap.newKeySet();
+
+  private static volatile boolean refused;
+
   private ChildJvm() {}
 
   static Process start(
@@ -20,6 +26,9 @@ final class ChildJvm {
       final List<String> options,
       final List<String> arguments,
       final Path log) {
+    if (refused) {
+      throw new IllegalStateException("the campaign is at its end");
+    }
     final List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
@@ -37,13 +46,22 @@ final class ChildJvm {
               .redirectErrorStream(true)
               .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
               .start();
-      // SIGKILL ends a stopped process too, so nothing survives a campaign that is interrupted.
-      Runtime.getRuntime()
-          .addShutdownHook(Thread.ofPlatform().unstarted(() -> child.destroyForcibly()));
+      CHILDREN.add(child);
       return child;
     } catch (final IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** No further child is started: this JVM is on its way out. */
+  static void refuse() {
+    refused = true;
+  }
+
+  /** Ends all that are left; SIGKILL ends a stopped one too. */
+  static void endAll() {
+    CHILDREN.forEach(Process::destroyForcibly);
+    CHILDREN.forEach(child -> child.onExit().join());
   }
 
   /** Called in the child, first of all. */

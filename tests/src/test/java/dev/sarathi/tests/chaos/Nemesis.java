@@ -31,6 +31,9 @@ final class Nemesis {
 
   private static final Duration NETWORK_FAULT = Duration.ofSeconds(6);
   private static final Duration BLACKHOLE = Duration.ofSeconds(10);
+  private static final Duration FULL_DISK = Duration.ofSeconds(3);
+  private static final Duration RESTART_LIMIT = Duration.ofSeconds(20);
+  private static final Duration PROGRESS_LIMIT = Duration.ofSeconds(15);
   private static final int LOST_COMMITS = 4;
 
   private final Cluster cluster;
@@ -79,6 +82,7 @@ final class Nemesis {
         fault.ifPresent(drawn -> begin(drawn, faults));
         final double share = fault.isPresent() ? 0.7 + 0.6 * random.nextDouble() : 0.1;
         Thread.sleep((long) (interval.toMillis() * share));
+        awaitProgress();
       }
       faults.shutdown();
       if (!faults.awaitTermination(120, TimeUnit.SECONDS)) {
@@ -89,6 +93,15 @@ final class Nemesis {
     rules.clear();
     cluster.awaitWhole(Duration.ofSeconds(60));
     return List.copyOf(struck);
+  }
+
+  /** The next fault is to find something that goes on, unless nothing does. */
+  private void awaitProgress() throws InterruptedException {
+    final long before = struck.isEmpty() ? 0 : struck.getLast().tokens();
+    final long limit = System.nanoTime() + PROGRESS_LIMIT.toNanos();
+    while (committedTokens.getAsLong() == before && System.nanoTime() < limit) {
+      Thread.sleep(50);
+    }
   }
 
   private boolean isPossible(final Fault fault) {
@@ -223,16 +236,19 @@ final class Nemesis {
         }
       }
       case BREAK_ENGINE -> {
+        final int starts = instance.starts();
         instance.breakEngine();
-        awaitRestart(instance, Duration.ofSeconds(20));
+        awaitStarts(instance, starts + 1);
         instance.mend();
       }
       case FILL_DISK -> {
         instance.disk.fill();
         try {
-          Thread.sleep(3_000);
+          Thread.sleep(FULL_DISK);
+          final int starts = instance.starts();
           instance.terminate();
-          Thread.sleep(5_000);
+          // One that cannot start without room ends, and is started a second time.
+          awaitStarts(instance, starts + 2);
         } finally {
           instance.disk.free();
         }
@@ -242,11 +258,10 @@ final class Nemesis {
   }
 
   /** An engine breaks when it next has something to do, which it may not have for a while. */
-  private static void awaitRestart(final Instance instance, final Duration limit)
+  private static void awaitStarts(final Instance instance, final int starts)
       throws InterruptedException {
-    final int starts = instance.starts();
-    final long deadline = System.nanoTime() + limit.toNanos();
-    while (instance.starts() == starts && System.nanoTime() < deadline) {
+    final long limit = System.nanoTime() + RESTART_LIMIT.toNanos();
+    while (instance.starts() < starts && System.nanoTime() < limit) {
       Thread.sleep(200);
     }
   }

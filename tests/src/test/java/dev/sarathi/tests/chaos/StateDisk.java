@@ -5,11 +5,14 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
 /** The disk of an instance's state: a small one of its own where the campaign may mount one. */
 final class StateDisk implements AutoCloseable {
   private static final int MEGABYTES = 192;
+  private static final Set<Path> MOUNTED = ConcurrentHashMap.newKeySet();
 
   private final Path directory;
   private final boolean bounded;
@@ -31,7 +34,7 @@ final class StateDisk implements AutoCloseable {
             "sarathi-chaos",
             directory.toString());
     if (bounded) {
-      Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(this::unmount));
+      MOUNTED.add(directory);
     }
   }
 
@@ -74,8 +77,14 @@ final class StateDisk implements AutoCloseable {
     return directory.resolve("filler");
   }
 
-  private void unmount() {
-    succeeds("umount", "-l", directory.toString());
+  /** Takes all away that are left. */
+  static void unmountAll() {
+    MOUNTED.forEach(StateDisk::unmount);
+  }
+
+  private static void unmount(final Path mounted) {
+    succeeds("umount", "-l", mounted.toString());
+    MOUNTED.remove(mounted);
   }
 
   private static boolean succeeds(final String... command) {
@@ -97,7 +106,7 @@ final class StateDisk implements AutoCloseable {
   @Override
   public void close() {
     if (bounded) {
-      unmount();
+      unmount(directory);
     }
   }
 }

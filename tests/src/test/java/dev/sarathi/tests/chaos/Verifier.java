@@ -139,17 +139,16 @@ final class Verifier {
     }
 
     private void add(final Seen.Tokens record) {
-      if (record.index() < tokens.size()) {
+      final int again = tokens.size() - record.index();
+      if (again > 0) {
         torn = true;
         report(
             Kind.DUPLICATE_TOKEN,
             name,
             "token %d again, of attempt %d (%s)"
                 .formatted(record.index(), record.attempt(), record.incarnation()));
-        record.finish().ifPresent(ends::add);
-        return;
       }
-      if (record.index() > tokens.size()) {
+      if (again < 0) {
         torn = true;
         report(
             Kind.GAP,
@@ -160,10 +159,10 @@ final class Verifier {
           tokens.add(-1);
         }
       }
-      if (!ends.isEmpty()) {
+      if (!ends.isEmpty() && again <= 0) {
         report(Kind.TOKEN_AFTER_TERMINAL, name, "token %d".formatted(record.index()));
       }
-      tokens.addAll(record.tokens());
+      record.tokens().stream().skip(Math.max(0, again)).forEach(tokens::add);
       text.append(record.text());
       record.finish().ifPresent(ends::add);
     }

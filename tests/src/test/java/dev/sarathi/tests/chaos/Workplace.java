@@ -8,10 +8,13 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 
-/** A temporary directory that goes with the campaign. */
+/**
+ * A temporary directory. It goes with the campaign, however that ends short of SIGKILL, and with it
+ * go the processes and mounts that are still there.
+ */
 final class Workplace implements AutoCloseable {
   private final Path directory;
-  private final Thread hook = Thread.ofPlatform().unstarted(this::delete);
+  private final Thread hook = Thread.ofPlatform().unstarted(this::abandon);
 
   Workplace() {
     try {
@@ -73,8 +76,15 @@ final class Workplace implements AutoCloseable {
     }
   }
 
+  private void abandon() {
+    ChildJvm.refuse();
+    close();
+  }
+
   @Override
   public void close() {
+    ChildJvm.endAll();
+    StateDisk.unmountAll();
     delete();
   }
 }
