@@ -214,6 +214,13 @@ final class Cluster implements AutoCloseable {
     awaitWhole(Duration.ofSeconds(60));
   }
 
+  /** Starts the brokers that have ended, and tells which. */
+  List<BrokerNode> revive() {
+    final List<BrokerNode> ended = nodes.stream().filter(node -> !node.isAlive()).toList();
+    ended.forEach(node -> node.start(id));
+    return ended;
+  }
+
   static <T> T ask(final org.apache.kafka.common.KafkaFuture<T> answer) {
     try {
       return answer.get(20, TimeUnit.SECONDS);

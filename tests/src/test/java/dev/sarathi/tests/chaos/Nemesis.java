@@ -78,6 +78,9 @@ final class Nemesis {
   List<Struck> run(final long deadline, final Duration interval) throws InterruptedException {
     try (ExecutorService faults = Executors.newCachedThreadPool()) {
       while (System.nanoTime() < deadline) {
+        if (!brokersStruck.get()) {
+          cluster.revive().forEach(node -> LOG.warn("broker-{} had ended by itself", node.id));
+        }
         final Optional<Fault> fault = deck.draw(this::isPossible);
         fault.ifPresent(drawn -> begin(drawn, faults));
         final double share = fault.isPresent() ? 0.7 + 0.6 * random.nextDouble() : 0.1;

@@ -163,7 +163,9 @@ final class Verifier {
         report(Kind.TOKEN_AFTER_TERMINAL, name, "token %d".formatted(record.index()));
       }
       record.tokens().stream().skip(Math.max(0, again)).forEach(tokens::add);
-      text.append(record.text());
+      if (again <= 0 || again < record.tokens().size()) {
+        text.append(record.text());
+      }
       record.finish().ifPresent(ends::add);
     }
 
