@@ -58,6 +58,10 @@ final class ChildJvm {
     refused = true;
   }
 
+  static boolean isRefused() {
+    return refused;
+  }
+
   /** Ends all that are left; SIGKILL ends a stopped one too. */
   static void endAll() {
     CHILDREN.forEach(Process::destroyForcibly);

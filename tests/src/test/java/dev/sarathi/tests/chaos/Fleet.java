@@ -60,7 +60,7 @@ final class Fleet implements AutoCloseable {
   }
 
   private void supervise() {
-    while (!closed) {
+    while (!closed && !ChildJvm.isRefused()) {
       for (final Instance instance : due()) {
         restarts.incrementAndGet();
         instance.start();
