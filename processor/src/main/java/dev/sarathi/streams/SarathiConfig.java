@@ -17,6 +17,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.config.AbstractConfig;
 import org.apache.kafka.common.config.ConfigDef;
@@ -251,6 +253,14 @@ public final class SarathiConfig extends AbstractConfig {
   private static final String STARTUP_TIMEOUT_DOC =
       "How long to wait at start for the brokers and the schema registry before giving up.";
 
+  /** {@code sarathi.http.listen} */
+  public static final String HTTP_LISTEN_CONFIG = "sarathi.http.listen";
+
+  private static final String HTTP_LISTEN_DOC =
+      "Where the instance answers operators over HTTP, as <code>host:port</code>, for example"
+          + " <code>127.0.0.1:8080</code>; port 0 for any that is free. It answers whoever reaches"
+          + " it, and tells ids, keys and tenants of requests, no prompts. Empty for nowhere.";
+
   private static final ConfigDef DEFINITION =
       new ConfigDef()
           .define(MODEL_CONFIG, Type.STRING, ConfigDef.NO_DEFAULT_VALUE, HIGH, MODEL_DOC)
@@ -370,6 +380,7 @@ public final class SarathiConfig extends AbstractConfig {
               (short) -1,
               LOW,
               TOPICS_REPLICATION_FACTOR_DOC)
+          .define(HTTP_LISTEN_CONFIG, Type.STRING, "", MEDIUM, HTTP_LISTEN_DOC)
           .define(STARTUP_TIMEOUT_CONFIG, Type.LONG, 60_000L, atLeast(1), LOW, STARTUP_TIMEOUT_DOC);
 
   private static final Map<String, Map<String, Object>> PRESETS =
@@ -496,6 +507,11 @@ public final class SarathiConfig extends AbstractConfig {
     return Optional.of(getString(TRACE_FILE_CONFIG)).filter(file -> !file.isEmpty()).map(Path::of);
   }
 
+  /** Where HTTP is answered, if it is. */
+  public Optional<String> httpListen() {
+    return Optional.of(getString(HTTP_LISTEN_CONFIG)).filter(listen -> !listen.isEmpty());
+  }
+
   /** How requests are treated. */
   public GenerationSettings generation() {
     return new GenerationSettings(
@@ -537,5 +553,22 @@ public final class SarathiConfig extends AbstractConfig {
     streams.putIfAbsent("http.read.timeout.ms", 5_000);
     streams.putIfAbsent(StreamsConfig.ENSURE_EXPLICIT_INTERNAL_RESOURCE_NAMING_CONFIG, true);
     return streams;
+  }
+
+  /**
+   * The configuration of clients that work beside the application, without being members of its
+   * group: what was given for brokers, security and registry. The caller may change it.
+   */
+  public Map<String, Object> clients() {
+    final Map<String, Object> clients = new HashMap<>(originals());
+    clients
+        .keySet()
+        .removeIf(
+            name ->
+                name.startsWith("sarathi.")
+                    || name.equals(CommonClientConfigs.CLIENT_ID_CONFIG)
+                    || name.equals(CommonClientConfigs.GROUP_INSTANCE_ID_CONFIG)
+                    || name.equals(ConsumerConfig.GROUP_PROTOCOL_CONFIG));
+    return clients;
   }
 }
