@@ -26,7 +26,10 @@ import org.apache.kafka.streams.Topology;
 final class GenerationTopology {
   private static final String PROMPTS = "prompts";
   private static final String DECODE = "decode";
-  private static final String GENERATE = "generate";
+
+  /** The node that generates, by which its stores are named. */
+  static final String GENERATE = "generate";
+
   private static final String TOKENS = "tokens";
   private static final String COMPLETIONS = "completions";
   private static final String DEAD_LETTERS = "dead-letters";
@@ -83,7 +86,7 @@ final class GenerationTopology {
         .id((key, prompt) -> prompt.id())
         .request((key, prompt) -> prompt.toGenerationRequest(engine.modelName(), maxTokens))
         .carrying(Serdes.ByteArray(), SourcePrompt.carriedSerde())
-        .cancelledBy(key -> Optional.ofNullable(key).map(SourcePrompt::idOf))
+        .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
         .results(result -> outputs.get().records(result))
         .as(GENERATE);
   }

@@ -94,24 +94,12 @@ final class PromptDecoder implements Processor<byte[], byte[], byte[], Object> {
     }
     final SourcePrompt prompt =
         new SourcePrompt(
-            idOf(request, record.key(), metadata),
+            PromptRequests.idOf(
+                request, record.key(), metadata.topic(), metadata.partition(), metadata.offset()),
             request,
             Instant.ofEpochMilli(record.timestamp()),
             record.value());
     context.forward(record.withValue((Object) prompt), next);
-  }
-
-  private static String idOf(
-      final PromptRequest request, final byte[] key, final RecordMetadata metadata) {
-    return request
-        .getId()
-        .filter(id -> !id.isEmpty())
-        .orElseGet(
-            () ->
-                key == null || key.length == 0
-                    ? "%s-%d-%d"
-                        .formatted(metadata.topic(), metadata.partition(), metadata.offset())
-                    : SourcePrompt.idOf(key));
   }
 
   private PromptRequest decode(final Record<byte[], byte[]> record, final RecordMetadata metadata) {

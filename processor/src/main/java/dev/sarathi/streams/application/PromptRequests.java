@@ -8,8 +8,12 @@ import dev.sarathi.runtime.Prompt;
 import dev.sarathi.runtime.Sampling;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.TokenBias;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,6 +25,39 @@ import java.util.stream.Stream;
 /** Reads requests of the data contract. */
 public final class PromptRequests {
   private PromptRequests() {}
+
+  /**
+   * The identity of a request: its field, else its record's key, else the record's place.
+   *
+   * @param key the record's; may be null
+   */
+  public static String idOf(
+      final PromptRequest request,
+      final byte[] key,
+      final String topic,
+      final int partition,
+      final long offset) {
+    return request
+        .getId()
+        .filter(id -> !id.isEmpty())
+        .orElseGet(
+            () ->
+                key == null || key.length == 0
+                    ? "%s-%d-%d".formatted(topic, partition, offset)
+                    : idOf(key));
+  }
+
+  /**
+   * The id of a request that is named by its record's key: its text, or, of bytes that are none,
+   * the hexadecimal digits. Replacing what is no text would give different keys one id.
+   */
+  public static String idOf(final byte[] key) {
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(key)).toString();
+    } catch (final CharacterCodingException e) {
+      return HexFormat.of().formatHex(key);
+    }
+  }
 
   /**
    * The request for the engine.

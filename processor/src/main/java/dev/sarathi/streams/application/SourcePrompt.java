@@ -6,10 +6,7 @@ import dev.sarathi.schemas.PromptRequest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.HexFormat;
 import java.util.OptionalInt;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
@@ -32,18 +29,6 @@ record SourcePrompt(String id, PromptRequest request, Instant timestamp, byte[] 
   static Serde<SourcePrompt> carriedSerde() {
     return Serdes.serdeFrom(
         (topic, prompt) -> prompt.encode(), (topic, bytes) -> SourcePrompt.decode(bytes));
-  }
-
-  /**
-   * The id of a request that is named by its record's key: its text, or, of bytes that are none,
-   * the hexadecimal digits. Replacing what is no text would give different keys one id.
-   */
-  static String idOf(final byte[] key) {
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(key)).toString();
-    } catch (final CharacterCodingException e) {
-      return HexFormat.of().formatHex(key);
-    }
   }
 
   private byte[] encode() {

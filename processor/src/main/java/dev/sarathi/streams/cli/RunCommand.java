@@ -2,15 +2,9 @@ package dev.sarathi.streams.cli;
 
 import dev.sarathi.streams.SarathiConfig;
 import dev.sarathi.streams.application.Application;
-import java.io.IOException;
-import java.io.Reader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Properties;
 import java.util.concurrent.Callable;
 import org.apache.kafka.common.config.ConfigException;
 import picocli.CommandLine.Command;
@@ -43,7 +37,7 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws InterruptedException {
-    final Map<String, Object> properties = new HashMap<>(read(file));
+    final Map<String, Object> properties = PropertiesFile.read(file, "--config", command);
     properties.computeIfAbsent(
         SarathiConfig.MODEL_CONFIG, name -> ModelFolder.find(Optional.empty()).toString());
     final Application application;
@@ -56,20 +50,5 @@ final class RunCommand implements Callable<Integer> {
         Thread.ofPlatform().name("sarathi-shutdown").unstarted(application::close);
     Runtime.getRuntime().addShutdownHook(closer);
     return application.awaitStop() ? 0 : 1;
-  }
-
-  private Map<String, String> read(final Path path) {
-    final Properties properties = new Properties();
-    try (Reader reader = Files.newBufferedReader(path, StandardCharsets.UTF_8)) {
-      properties.load(reader);
-    } catch (final IOException e) {
-      throw new ParameterException(
-          command.commandLine(), "--config " + path + " cannot be read: " + e, e);
-    }
-    final Map<String, String> map = new HashMap<>();
-    properties
-        .stringPropertyNames()
-        .forEach(name -> map.put(name, properties.getProperty(name).trim()));
-    return map;
   }
 }
