@@ -19,4 +19,17 @@ public record Origin<K, V>(
     Instant timestamp,
     String topic,
     int partition,
-    long offset) {}
+    long offset) {
+
+  /**
+   * The header of a record that was put back from the dead letters, with its place there as {@code
+   * topic-partition-offset}. Its id may be one that has ended in {@code ERROR}: it is then
+   * generated once more, and ends once more.
+   */
+  public static final String REQUEUED_FROM_HEADER = "sarathi.requeued.from";
+
+  /** Whether the record was put back from the dead letters. */
+  public boolean isRequeued() {
+    return headers.lastHeader(REQUEUED_FROM_HEADER) != null;
+  }
+}

@@ -295,7 +295,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
               .flatMap(delta -> delta.finish().stream())
               .forEach(finish -> metrics.cachedTokens.record(finish.usage().cachedTokens()));
           if (deltas.getLast().last()) {
-            forget(request);
+            forget(request, deltas.getLast().finish().orElseThrow().reason());
           } else {
             writeProgress(request, deltas);
           }
@@ -416,7 +416,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
         request.provenance,
         stores.transcript(request.position, request.stored),
         new Outlet.End(reason, error, promptTokens(request)));
-    forget(request);
+    forget(request, reason);
   }
 
   private int promptTokens(final ActiveRequest<K, V> request) {
@@ -427,9 +427,13 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     }
   }
 
-  private void forget(final ActiveRequest<K, V> request) {
+  private void forget(final ActiveRequest<K, V> request, final FinishReason reason) {
     window.remove(request.position);
-    stores.finish(request.position, request.stored, context.currentSystemTimeMs());
+    stores.finish(
+        request.position,
+        request.stored,
+        reason == FinishReason.ERROR,
+        context.currentSystemTimeMs());
     metrics.finished.record();
   }
 

@@ -9,6 +9,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.BiPredicate;
 import org.apache.avro.specific.SpecificRecordBase;
@@ -52,18 +53,36 @@ final class GenerationStores {
     this.retention = retention;
   }
 
-  /** The digest of the request that has this id, unfinished or finished not long ago. */
-  Optional<byte[]> digestOf(final String id, final long now) {
-    final Optional<byte[]> unfinished =
-        identity(id).map(identity -> Requests.bytes(identity.getDigest()));
+  /**
+   * A request that is there, or was not long ago.
+   *
+   * @param failed whether it has ended in an error
+   */
+  record Known(byte[] digest, boolean failed) {
+    private static final int DIGEST_BYTES = 16;
+
+    private byte[] encode() {
+      // One byte more of a failed one: what earlier versions have stored still reads.
+      return Arrays.copyOf(digest, failed ? DIGEST_BYTES + 1 : DIGEST_BYTES);
+    }
+
+    private static Known decode(final byte[] bytes) {
+      return new Known(Arrays.copyOf(bytes, DIGEST_BYTES), bytes.length > DIGEST_BYTES);
+    }
+  }
+
+  /** The request that has this id, unfinished or finished not long ago. */
+  Optional<Known> known(final String id, final long now) {
+    final Optional<Known> unfinished =
+        identity(id).map(identity -> new Known(Requests.bytes(identity.getDigest()), false));
     if (unfinished.isPresent()) {
       return unfinished;
     }
     // Without an upper bound: the instance that finished it may have had a clock that is ahead.
     try (WindowStoreIterator<byte[]> found =
-        finished.fetch(
+        finished.backwardFetch(
             id, Instant.ofEpochMilli(now).minus(retention), Instant.ofEpochMilli(Long.MAX_VALUE))) {
-      return found.hasNext() ? Optional.of(found.next().value) : Optional.empty();
+      return found.hasNext() ? Optional.of(Known.decode(found.next().value)) : Optional.empty();
     }
   }
 
@@ -153,10 +172,11 @@ final class GenerationStores {
   }
 
   /** Forgets all of a request but its digest. */
-  void finish(final Bytes position, final StoredRequest request, final long now) {
+  void finish(
+      final Bytes position, final StoredRequest request, final boolean failed, final long now) {
     requests.delete(position);
     identities.delete(request.getId());
-    remember(request.getId(), Requests.digest(request), now);
+    remember(request.getId(), new Known(Requests.digest(request), failed), now);
     try (KeyValueIterator<Bytes, byte[]> all =
         progress.range(Position.attemptKey(position), Position.endKey(position))) {
       while (all.hasNext()) {
@@ -165,9 +185,9 @@ final class GenerationStores {
     }
   }
 
-  /** Remembers the digest of a request that is over, for the retention. */
-  void remember(final String id, final byte[] digest, final long now) {
-    finished.put(id, digest, now);
+  /** Remembers a request that is over, for the retention. */
+  void remember(final String id, final Known request, final long now) {
+    finished.put(id, request.encode(), now);
   }
 
   /**
@@ -183,11 +203,11 @@ final class GenerationStores {
     return decode(bytes, StoredRequest::fromByteBuffer);
   }
 
-  private interface Decoder<T> {
+  interface Decoder<T> {
     T decode(ByteBuffer bytes) throws IOException;
   }
 
-  private static <T> T decode(final byte[] bytes, final Decoder<T> decoder) {
+  static <T> T decode(final byte[] bytes, final Decoder<T> decoder) {
     try {
       return decoder.decode(ByteBuffer.wrap(bytes));
     } catch (final IOException e) {

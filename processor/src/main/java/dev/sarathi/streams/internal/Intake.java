@@ -9,6 +9,7 @@ import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.GenerationResult.Rejected;
 import dev.sarathi.streams.GenerationSettings;
 import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.internal.GenerationStores.Known;
 import dev.sarathi.streams.internal.stored.StoredRequest;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -109,7 +110,7 @@ final class Intake<K, V> {
       reject(id, origin, e);
       return Optional.empty();
     }
-    final Optional<byte[]> known = stores.digestOf(id, context.currentSystemTimeMs());
+    final Optional<Known> known = inTheWay(id, origin);
     if (known.isPresent()) {
       repeated(stored, origin, known.get());
       return Optional.empty();
@@ -182,8 +183,15 @@ final class Intake<K, V> {
         metadata.map(RecordMetadata::offset).orElse(-1L));
   }
 
-  private void repeated(final StoredRequest stored, final Origin<K, V> origin, final byte[] known) {
-    if (Arrays.equals(known, Requests.digest(stored))) {
+  /** The request that has an id already. One that has failed gives way to what is put back. */
+  private Optional<Known> inTheWay(final String id, final Origin<K, V> origin) {
+    return stores
+        .known(id, context.currentSystemTimeMs())
+        .filter(known -> !(known.failed() && origin.isRequeued()));
+  }
+
+  private void repeated(final StoredRequest stored, final Origin<K, V> origin, final Known known) {
+    if (Arrays.equals(known.digest(), Requests.digest(stored))) {
       metrics.duplicates.record();
       LOG.debug("request {} is there already; its repetition is dropped", stored.getId());
       return;
@@ -211,7 +219,7 @@ final class Intake<K, V> {
         origin.offset(),
         reason.getMessage());
     outlet.forward(List.of(new Rejected<>(id, origin, reason)));
-    if (stores.digestOf(id, now).isEmpty()) {
+    if (inTheWay(id, origin).isEmpty()) {
       final Provenance provenance = new Provenance(0, engine.fingerprint(), Optional.empty());
       // One choice: how many were asked for may be what is wrong.
       outlet.end(
@@ -220,7 +228,10 @@ final class Intake<K, V> {
           provenance,
           new Transcript(1),
           new Outlet.End(FinishReason.ERROR, Optional.of(reason.getMessage()), 0));
-      stores.remember(id, Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())), now);
+      stores.remember(
+          id,
+          new Known(Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())), true),
+          now);
     }
   }
 }

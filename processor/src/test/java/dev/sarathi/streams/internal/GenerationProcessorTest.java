@@ -10,6 +10,7 @@ import dev.sarathi.runtime.Finish;
 import dev.sarathi.runtime.FinishReason;
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
+import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.runtime.Priority;
 import dev.sarathi.runtime.Prompt;
 import dev.sarathi.runtime.Sampling;
@@ -21,6 +22,7 @@ import dev.sarathi.streams.GenerationResult.Completion;
 import dev.sarathi.streams.GenerationResult.Tokens;
 import dev.sarathi.streams.GenerationSettings;
 import dev.sarathi.streams.ModelChange;
+import dev.sarathi.streams.Origin;
 import dev.sarathi.streams.Routed;
 import dev.sarathi.streams.internal.stored.StoredAttempt;
 import dev.sarathi.streams.internal.stored.StoredChunk;
@@ -35,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.apache.kafka.common.header.Headers;
@@ -324,6 +327,56 @@ class GenerationProcessorTest {
                       .hasMessageContaining("id: a belongs to another request"));
       assertThat(node.keys(node.requests())).isEmpty();
     }
+  }
+
+  @Test
+  void shouldServeWhatIsPutBackFromTheDeadLettersOnceMore() {
+    // given: a mapper that refuses at first
+    final AtomicBoolean refuses = new AtomicBoolean(true);
+    final BiFunction<String, String, GenerationRequest> mapper =
+        (key, value) -> {
+          if (refuses.get() && key.equals("failed")) {
+            throw new InvalidRequestException("model", "is not served");
+          }
+          return request(key, value);
+        };
+    try (GenerationNode node = node(draft(mapper))) {
+      node.send("failed", "5 " + PROMPT);
+      node.send("served", "5 " + PROMPT);
+      node.untilEnded("failed", "served");
+
+      // when it is put back too early
+      node.send("failed", "5 " + PROMPT, requeued("dead-letters-0-0"));
+
+      // then it ends in an error once more
+      assertThat(node.completions("failed")).hasSize(2);
+      assertThat(node.rejections("failed")).hasSize(2);
+
+      // when: the same from its producer; put back; put back while it runs, and after it
+      refuses.set(false);
+      node.send("failed", "5 " + PROMPT);
+      node.send("failed", "5 " + PROMPT, requeued("dead-letters-0-1"));
+      node.send("failed", "5 " + PROMPT, requeued("dead-letters-0-2"));
+      node.until(() -> node.completions("failed").size() == 3);
+      node.advance(Duration.ofSeconds(1));
+      node.send("failed", "5 " + PROMPT, requeued("dead-letters-0-3"));
+      node.send("served", "5 " + PROMPT, requeued("dead-letters-0-4"));
+      node.turn();
+      node.turn();
+      node.turn();
+
+      // then
+      assertThat(node.completions("failed"))
+          .extracting(completion -> completion.finish().reason())
+          .containsExactly(FinishReason.ERROR, FinishReason.ERROR, FinishReason.LENGTH);
+      assertThat(node.completions("served")).hasSize(1);
+      assertThat(node.keys(node.requests())).isEmpty();
+    }
+  }
+
+  private static Headers requeued(final String from) {
+    return new RecordHeaders()
+        .add(Origin.REQUEUED_FROM_HEADER, from.getBytes(StandardCharsets.UTF_8));
   }
 
   @Test
