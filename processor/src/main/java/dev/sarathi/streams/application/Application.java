@@ -3,7 +3,10 @@ package dev.sarathi.streams.application;
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.IterationObserver;
 import dev.sarathi.runtime.trace.TraceWriter;
+import dev.sarathi.streams.RequestQueries;
 import dev.sarathi.streams.SarathiConfig;
+import dev.sarathi.streams.http.HttpEndpoint;
+import dev.sarathi.streams.http.InstanceRoutes;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -40,6 +43,7 @@ public final class Application implements AutoCloseable {
   private final GenerationEngine engine;
   private final Optional<TraceWriter> trace;
   private final KafkaStreams streams;
+  private final Optional<HttpEndpoint> http;
   private final GroupMembershipOperation atClose;
   private final CountDownLatch stopped = new CountDownLatch(1);
 
@@ -47,10 +51,12 @@ public final class Application implements AutoCloseable {
       final GenerationEngine engine,
       final Optional<TraceWriter> trace,
       final KafkaStreams streams,
+      final Optional<HttpEndpoint> http,
       final GroupMembershipOperation atClose) {
     this.engine = engine;
     this.trace = trace;
     this.streams = streams;
+    this.http = http;
     this.atClose = atClose;
   }
 
@@ -105,14 +111,49 @@ public final class Application implements AutoCloseable {
     try {
       final GenerationTopology topology = new GenerationTopology(config, client, engine);
       awaitRegistry(topology.outputs(), config);
-      final KafkaStreams streams =
-          new KafkaStreams(topology.build(), new StreamsConfig(new HashMap<>(client)));
-      final Application application = new Application(engine, trace, streams, atClose(client));
+      final Optional<HttpEndpoint> http = listen(config, client);
+      final KafkaStreams streams = streams(topology, client, http);
+      final Application application =
+          new Application(engine, trace, streams, http, atClose(client));
       application.run();
+      http.ifPresent(
+          endpoint ->
+              endpoint.serve(
+                  new InstanceRoutes(
+                          streams,
+                          engine,
+                          new RequestQueries(streams, GenerationTopology.GENERATE),
+                          String.valueOf(client.get(StreamsConfig.APPLICATION_SERVER_CONFIG)))
+                      .router()));
       return application;
     } catch (final RuntimeException e) {
       engine.close();
       trace.ifPresent(TraceWriter::close);
+      throw e;
+    }
+  }
+
+  /** Bound before Streams is told how the other instances reach this one. */
+  private static Optional<HttpEndpoint> listen(
+      final SarathiConfig config, final Map<String, Object> client) {
+    final Optional<HttpEndpoint> http =
+        config
+            .httpListen()
+            .map(listen -> HttpEndpoint.bind(SarathiConfig.HTTP_LISTEN_CONFIG, listen));
+    http.ifPresent(
+        endpoint ->
+            client.putIfAbsent(StreamsConfig.APPLICATION_SERVER_CONFIG, endpoint.address()));
+    return http;
+  }
+
+  private static KafkaStreams streams(
+      final GenerationTopology topology,
+      final Map<String, Object> client,
+      final Optional<HttpEndpoint> http) {
+    try {
+      return new KafkaStreams(topology.build(), new StreamsConfig(new HashMap<>(client)));
+    } catch (final RuntimeException e) {
+      http.ifPresent(HttpEndpoint::close);
       throw e;
     }
   }
@@ -177,6 +218,11 @@ public final class Application implements AutoCloseable {
     return streams.state() == State.RUNNING;
   }
 
+  /** How this instance is reached over HTTP, if it listens. */
+  public Optional<String> httpAddress() {
+    return http.map(HttpEndpoint::address);
+  }
+
   /**
    * Waits until the application has stopped, by {@link #close} or by a failure.
    *
@@ -193,6 +239,7 @@ public final class Application implements AutoCloseable {
    */
   @Override
   public void close() {
+    http.ifPresent(HttpEndpoint::close);
     if (!streams.close(CloseOptions.timeout(CLOSE_TIMEOUT).withGroupMembershipOperation(atClose))) {
       LOG.warn("streams did not stop within {}; uncommitted work is aborted", CLOSE_TIMEOUT);
     }
