@@ -25,6 +25,8 @@ import picocli.CommandLine.Spec;
       RunCommand.class,
       SubmitCommand.class,
       TailCommand.class,
+      ReplayCommand.class,
+      AdminCommand.class,
       TimelineCommand.class,
       CapacityCommand.class,
       BrokerCommand.class,
