@@ -87,7 +87,8 @@ class AdminTest {
         Application two = Application.start(second);
         TokenLog log = new TokenLog(broker.bootstrapServers(), "listed-tokens")) {
       final String url = "http://" + one.httpAddress().orElseThrow();
-      until(() -> get(url + "/ready") == 200 && partitions(url) == 2);
+      until(() -> one.isRunning() && two.isRunning() && partitions(url) == 2);
+      assertThat(get(url + "/ready")).isEqualTo(200);
       final Map<String, Integer> partitions = new HashMap<>();
       try (Producer<String, byte[]> producer = producer();
           Serializer<PromptRequest> serializer =

@@ -55,6 +55,7 @@ class ResetTest {
           assertThat(System.nanoTime()).isLessThan(deadline);
           log.poll();
         }
+        assertThat(application.isRunning()).isTrue();
       }
       try (TokenLog log = new TokenLog(broker.bootstrapServers(), "tokens")) {
         log.awaitTerminals(1, LIMIT);
