@@ -1,6 +1,7 @@
 package dev.sarathi.connect;
 
 import dev.sarathi.schemas.Completion;
+import dev.sarathi.schemas.batch.DurableFile;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;

@@ -1,15 +1,17 @@
 package dev.sarathi.connect;
 
 import dev.sarathi.schemas.Completion;
-import dev.sarathi.schemas.FinishReason;
 import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.schemas.batch.BatchEntry;
+import dev.sarathi.schemas.batch.BatchFile;
+import dev.sarathi.schemas.batch.BatchRequest;
+import dev.sarathi.schemas.batch.LineReader;
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -146,34 +148,29 @@ public final class BatchFileSourceTask extends SourceTask {
   }
 
   private SourceRecord record(final OpenFile from, final LineReader.Line line) {
-    try {
-      if (line.cut()) {
-        throw new InvalidLineException(
-            "the line has more bytes than line.max.bytes, which is "
-                + config.getInt(BatchFileSourceConfig.LINE_MAX_BYTES));
+    return switch (from.file.entry(from.line, line)) {
+      case BatchEntry.Request request -> {
+        warnOf(request.ignored(), from);
+        yield request(from, request);
       }
-      final BatchLine parsed = BatchLine.parse(line.bytes());
-      if (from.file.repeated().get(from.line)) {
-        throw new InvalidLineException(
-            "custom_id '" + parsed.customId() + "' is that of an earlier line");
-      }
-      warnOf(parsed.ignored(), from);
-      return request(from, parsed);
-    } catch (final InvalidLineException e) {
-      return error(from, line, e.getMessage());
-    }
+      case BatchEntry.Refused refused ->
+          record(
+              from,
+              config.getString(BatchFileSourceConfig.COMPLETIONS_TOPIC),
+              refused.identity(),
+              COMPLETION,
+              ContractData.toConnect(
+                  Completion.getClassSchema(), COMPLETION, refused.toCompletion(from.file.job())));
+    };
   }
 
-  private SourceRecord request(final OpenFile from, final BatchLine line) {
-    final BatchRequest identity =
-        new BatchRequest(from.file.fingerprint(), from.line, line.endpoint(), line.customId());
+  private SourceRecord request(final OpenFile from, final BatchEntry.Request entry) {
     final String model = config.getString(BatchFileSourceConfig.MODEL);
     final long deadline = config.getLong(BatchFileSourceConfig.DEADLINE_MS);
     final PromptRequest request =
-        PromptRequest.newBuilder(line.request())
-            .setId(identity.id())
-            .setJobId(from.file.job().id())
-            .setModel(model.isEmpty() ? line.request().getModel().orElse(null) : model)
+        entry
+            .toPrompt(from.file.job())
+            .setModel(model.isEmpty() ? entry.asked().getModel().orElse(null) : model)
             .setPriority(config.priority())
             .setTenant(config.getString(BatchFileSourceConfig.TENANT))
             .setDeadlineMs(deadline == 0 ? null : (Long) deadline)
@@ -181,35 +178,9 @@ public final class BatchFileSourceTask extends SourceTask {
     return record(
         from,
         config.getString(BatchFileSourceConfig.PROMPTS_TOPIC),
-        identity,
+        entry.identity(),
         REQUEST,
         ContractData.toConnect(PromptRequest.getClassSchema(), REQUEST, request));
-  }
-
-  private SourceRecord error(
-      final OpenFile from, final LineReader.Line line, final String message) {
-    final BatchRequest identity =
-        new BatchRequest(
-            from.file.fingerprint(),
-            from.line,
-            Endpoint.NONE,
-            BatchLine.customId(line.bytes()).orElse(""));
-    final Instant now = Instant.now();
-    final Completion completion =
-        Completion.newBuilder()
-            .setRequestId(identity.id())
-            .setJobId(from.file.job().id())
-            .setFinishReason(FinishReason.ERROR)
-            .setError(message)
-            .setPromptedAt(now)
-            .setEmittedAt(now)
-            .build();
-    return record(
-        from,
-        config.getString(BatchFileSourceConfig.COMPLETIONS_TOPIC),
-        identity,
-        COMPLETION,
-        ContractData.toConnect(Completion.getClassSchema(), COMPLETION, completion));
   }
 
   private static SourceRecord record(

@@ -1,6 +1,9 @@
 package dev.sarathi.connect;
 
 import dev.sarathi.schemas.Completion;
+import dev.sarathi.schemas.batch.BatchJob;
+import dev.sarathi.schemas.batch.BatchRequest;
+import dev.sarathi.schemas.batch.ResultLine;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

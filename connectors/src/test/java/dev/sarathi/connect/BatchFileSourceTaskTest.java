@@ -11,6 +11,9 @@ import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.FinishReason;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.schemas.batch.BatchLine;
+import dev.sarathi.schemas.batch.BatchRequest;
+import dev.sarathi.schemas.batch.Endpoint;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -133,7 +136,7 @@ class BatchFileSourceTaskTest {
     malformed.put(prompt("first"), "custom_id 'first' is that of an earlier line");
     malformed.put(
         line("long", "/v1/completions", "{\"prompt\":\"%s\"}".formatted("a".repeat(2000))),
-        "more bytes than line.max.bytes");
+        "more than 1024 bytes, the most that a line may have");
     final List<String> lines = new ArrayList<>(List.of(prompt("first")));
     lines.addAll(malformed.keySet());
     lines.add(prompt("last"));

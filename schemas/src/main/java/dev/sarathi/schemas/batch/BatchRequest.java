@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -14,12 +14,12 @@ import java.util.regex.Pattern;
  * @param endpoint what it asks for
  * @param customId the user's name for it; empty where the line has none
  */
-record BatchRequest(String fingerprint, int line, Endpoint endpoint, String customId) {
+public record BatchRequest(String fingerprint, int line, Endpoint endpoint, String customId) {
   private static final Pattern FORM =
       Pattern.compile("([0-9a-f]{32})/([1-9][0-9]{0,8})/([a-z]+)/(.*)", Pattern.DOTALL);
 
   /** Empty where the id is not of a line of a file. */
-  static Optional<BatchRequest> parse(final String requestId) {
+  public static Optional<BatchRequest> parse(final String requestId) {
     final Matcher matcher = FORM.matcher(requestId);
     if (!matcher.matches()) {
       return Optional.empty();
@@ -34,7 +34,7 @@ record BatchRequest(String fingerprint, int line, Endpoint endpoint, String cust
                     matcher.group(4)));
   }
 
-  String id() {
+  public String id() {
     return fingerprint + "/" + line + "/" + endpoint.label() + "/" + customId;
   }
 }

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -16,12 +16,12 @@ import java.util.regex.Pattern;
  * @param lines its lines that are not blank
  * @param file its name, without a directory
  */
-record BatchJob(String fingerprint, int lines, String file) {
+public record BatchJob(String fingerprint, int lines, String file) {
   private static final Pattern FORM =
       Pattern.compile("([0-9a-f]{32})/([1-9][0-9]{0,8})/([^/\\\\\\p{Cntrl}]+)");
 
   /** Empty where the id is not of a batch file, or names a file in some other directory. */
-  static Optional<BatchJob> parse(final String jobId) {
+  public static Optional<BatchJob> parse(final String jobId) {
     final Matcher matcher = FORM.matcher(jobId);
     return matcher.matches()
         ? Optional.of(
@@ -29,7 +29,7 @@ record BatchJob(String fingerprint, int lines, String file) {
         : Optional.empty();
   }
 
-  String id() {
+  public String id() {
     return fingerprint + "/" + lines + "/" + file;
   }
 }

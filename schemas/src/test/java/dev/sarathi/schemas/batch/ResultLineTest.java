@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
@@ -13,21 +13,21 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** Writes files that are there whole or not at all, whenever the process or the machine ends. */
-final class DurableFile {
+public final class DurableFile {
 
   /** Writes the content. */
   @FunctionalInterface
-  interface Content {
+  public interface Content {
     void writeTo(OutputStream out) throws IOException;
   }
 
   private DurableFile() {}
 
-  static void write(final Path file, final String content) throws IOException {
+  public static void write(final Path file, final String content) throws IOException {
     write(file, out -> out.write(content.getBytes(StandardCharsets.UTF_8)));
   }
 
-  static void write(final Path file, final Content content) throws IOException {
+  public static void write(final Path file, final Content content) throws IOException {
     // A name of its own: a task that another has taken over from may still be writing.
     final Path partial = file.resolveSibling("." + file.getFileName() + "." + UUID.randomUUID());
     try {

@@ -1,10 +1,10 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.util.Arrays;
 import java.util.Optional;
 
 /** What a line asks for, and so how its result is written. */
-enum Endpoint {
+public enum Endpoint {
   CHAT("/v1/chat/completions", "chat"),
   TEXT("/v1/completions", "text"),
   /** A line that does not say, or not clearly. */
@@ -18,7 +18,7 @@ enum Endpoint {
     this.label = label;
   }
 
-  String url() {
+  public String url() {
     return url;
   }
 

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -25,17 +25,20 @@ import java.util.Set;
  * @param repeated numbers of the lines, from 1, whose {@code custom_id} an earlier line has
  * @param size its bytes
  * @param modified when it was last written
+ * @param maxLineBytes what a line may have; of a longer one no more is kept
  */
-record BatchFile(
+public record BatchFile(
     Path path,
     String fingerprint,
     int lines,
     long end,
     BitSet repeated,
     long size,
-    FileTime modified) {
+    FileTime modified,
+    int maxLineBytes) {
 
-  static BatchFile scan(final Path path, final int maxLineBytes) throws IOException {
+  /** Reads the whole file once. */
+  public static BatchFile scan(final Path path, final int maxLineBytes) throws IOException {
     final FileTime modified = Files.getLastModifiedTime(path);
     final long size = Files.size(path);
     final MessageDigest digest = sha256();
@@ -63,19 +66,48 @@ record BatchFile(
       }
     }
     final String fingerprint = HexFormat.of().formatHex(digest.digest(), 0, 16);
-    return new BatchFile(path, fingerprint, lines, end, repeated, size, modified);
+    return new BatchFile(path, fingerprint, lines, end, repeated, size, modified, maxLineBytes);
   }
 
-  String name() {
+  public String name() {
     return path.getFileName().toString();
   }
 
-  BatchJob job() {
+  public BatchJob job() {
     return new BatchJob(fingerprint, lines, name());
   }
 
+  /**
+   * What a line asks for, or why it asks for nothing.
+   *
+   * @param number of the line, from 1, blank ones counted
+   */
+  public BatchEntry entry(final int number, final LineReader.Line line) {
+    try {
+      if (line.cut()) {
+        throw new InvalidLineException(
+            "the line has more than %d bytes, the most that a line may have"
+                .formatted(maxLineBytes));
+      }
+      final BatchLine parsed = BatchLine.parse(line.bytes());
+      if (repeated.get(number)) {
+        throw new InvalidLineException(
+            "custom_id '" + parsed.customId() + "' is that of an earlier line");
+      }
+      return new BatchEntry.Request(
+          new BatchRequest(fingerprint, number, parsed.endpoint(), parsed.customId()),
+          parsed.request(),
+          parsed.ignored());
+    } catch (final InvalidLineException e) {
+      return new BatchEntry.Refused(
+          new BatchRequest(
+              fingerprint, number, Endpoint.NONE, BatchLine.customId(line.bytes()).orElse("")),
+          e.getMessage());
+    }
+  }
+
   /** Whether it is still what was scanned. */
-  boolean isUnchanged() throws IOException {
+  public boolean isUnchanged() throws IOException {
     return Files.exists(path)
         && Files.size(path) == size
         && Files.getLastModifiedTime(path).equals(modified);

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
@@ -12,15 +12,15 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /** Reads lines and tells at which bytes they lie. Of a line too long it keeps the beginning. */
-final class LineReader implements Closeable {
+public final class LineReader implements Closeable {
 
   /**
    * @param end the position after the line and its end-of-line
    * @param bytes without the line feed
    * @param cut whether there was more than {@code bytes} holds
    */
-  record Line(long end, byte[] bytes, boolean cut) {
-    boolean isBlank() {
+  public record Line(long end, byte[] bytes, boolean cut) {
+    public boolean isBlank() {
       for (final byte b : bytes) {
         if (b != ' ' && b != '\t' && b != '\r') {
           return false;
@@ -39,13 +39,13 @@ final class LineReader implements Closeable {
    * @param in is read from where it stands
    * @param position the position of its first byte
    */
-  LineReader(final InputStream in, final long position, final int maxBytes) {
+  public LineReader(final InputStream in, final long position, final int maxBytes) {
     this.in = new BufferedInputStream(in, 1 << 16);
     this.position = position;
     this.maxBytes = maxBytes;
   }
 
-  static LineReader open(final Path file, final long position, final int maxBytes)
+  public static LineReader open(final Path file, final long position, final int maxBytes)
       throws IOException {
     final SeekableByteChannel channel = Files.newByteChannel(file);
     channel.position(position);
@@ -53,7 +53,7 @@ final class LineReader implements Closeable {
   }
 
   /** Empty at the end of the file. The last line needs no line feed. */
-  Optional<Line> next() throws IOException {
+  public Optional<Line> next() throws IOException {
     bytes.reset();
     final long start = position;
     boolean cut = false;

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -26,7 +26,8 @@ import java.util.TreeSet;
  * @param request what the body asks for, without an id
  * @param ignored the body's fields that mean nothing here
  */
-record BatchLine(String customId, Endpoint endpoint, PromptRequest request, Set<String> ignored) {
+public record BatchLine(
+    String customId, Endpoint endpoint, PromptRequest request, Set<String> ignored) {
   private static final ObjectMapper JSON =
       JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
@@ -34,7 +35,7 @@ record BatchLine(String customId, Endpoint endpoint, PromptRequest request, Set<
   private static final int MAX_CUSTOM_ID = 512;
 
   /** The line's {@code custom_id}, if it can be made out, whatever follows it. */
-  static Optional<String> customId(final byte[] line) {
+  public static Optional<String> customId(final byte[] line) {
     try (JsonParser parser = JSON.createParser(line)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         return Optional.empty();
@@ -58,7 +59,7 @@ record BatchLine(String customId, Endpoint endpoint, PromptRequest request, Set<
   /**
    * @throws InvalidLineException if it is no request, naming the field
    */
-  static BatchLine parse(final byte[] line) throws InvalidLineException {
+  public static BatchLine parse(final byte[] line) throws InvalidLineException {
     final JsonNode node = read(line);
     if (!node.isObject()) {
       throw new InvalidLineException(

@@ -1,4 +1,4 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -22,10 +22,10 @@ import java.util.Optional;
  * @param succeeded whether it belongs into the output file
  * @param json the line, without a line feed
  */
-record ResultLine(int line, boolean succeeded, String json) {
+public record ResultLine(int line, boolean succeeded, String json) {
   private static final JsonNodeFactory NODES = JsonNodeFactory.instance;
 
-  static ResultLine of(final BatchRequest request, final Completion completion) {
+  public static ResultLine of(final BatchRequest request, final Completion completion) {
     final Optional<ObjectNode> error = error(request, completion);
     final ObjectNode result = NODES.objectNode();
     result.put("id", "batch_req_" + request.fingerprint() + "_" + request.line());

@@ -1,7 +1,7 @@
-package dev.sarathi.connect;
+package dev.sarathi.schemas.batch;
 
 /** A line is no request; the message names the field, its value and what would be valid. */
-final class InvalidLineException extends Exception {
+public final class InvalidLineException extends Exception {
   InvalidLineException(final String message) {
     super(message);
   }
