@@ -1,5 +1,6 @@
 package dev.sarathi.streams.cli;
 
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
@@ -21,7 +22,9 @@ final class ErrorFile implements AutoCloseable {
   static ErrorFile open(final Path path) {
     try {
       final ErrorFile opened =
-          new ErrorFile(new PrintStream(path.toFile(), StandardCharsets.UTF_8));
+          new ErrorFile(
+              new PrintStream(
+                  new FileOutputStream(path.toFile(), true), true, StandardCharsets.UTF_8));
       System.setErr(opened.file);
       return opened;
     } catch (IOException e) {

@@ -36,6 +36,7 @@ final class TemporaryApplication implements AutoCloseable {
   // Read by the shutdown hook.
   private volatile Optional<DevelopmentBroker> broker = Optional.empty();
   private Optional<Application> application = Optional.empty();
+  private volatile boolean stopped;
 
   /**
    * Makes the directory; nothing runs yet.
@@ -43,14 +44,27 @@ final class TemporaryApplication implements AutoCloseable {
    * @param keep whether the directory stays
    */
   TemporaryApplication(final boolean keep) {
+    this(temporaryDirectory(), keep);
+  }
+
+  /** In a directory that stays, where an earlier one's broker and application go on. */
+  TemporaryApplication(final Path directory) {
+    this(directory, true);
+  }
+
+  private TemporaryApplication(final Path directory, final boolean keep) {
+    this.directory = directory;
     this.keep = keep;
+    log = ErrorFile.open(logFile());
+    Runtime.getRuntime().addShutdownHook(shutdownHook);
+  }
+
+  private static Path temporaryDirectory() {
     try {
-      directory = Files.createTempDirectory("sarathi-demo-");
+      return Files.createTempDirectory("sarathi-demo-");
     } catch (IOException e) {
       throw new UncheckedIOException("there is no place for temporary files", e);
     }
-    log = ErrorFile.open(logFile());
-    Runtime.getRuntime().addShutdownHook(shutdownHook);
   }
 
   Path directory() {
@@ -66,7 +80,10 @@ final class TemporaryApplication implements AutoCloseable {
         Optional.of(
             DevelopmentBroker.start(
                 DevelopmentBroker.Options.in(directory.resolve("broker"))
-                    .withHeapMegabytes(BROKER_HEAP_MEGABYTES)));
+                    .withHeapMegabytes(BROKER_HEAP_MEGABYTES)
+                    // Who goes on after weeks finds everything.
+                    .withSetting("log.retention.ms", "-1")
+                    .withSetting("offsets.retention.minutes", "5000000")));
   }
 
   /** Settings for clients of the broker and of the application's schema registry. */
@@ -87,12 +104,31 @@ final class TemporaryApplication implements AutoCloseable {
     properties.putAll(settings);
     final Application started = Application.start(properties);
     application = Optional.of(started);
+    Thread.ofVirtual().start(() -> noteStop(started));
     final long deadline = System.nanoTime() + START_LIMIT_NANOS;
     while (!started.isRunning()) {
       if (System.nanoTime() > deadline) {
         throw new IllegalStateException("the application was not ready within 30 s");
       }
       Thread.sleep(20);
+    }
+  }
+
+  private void noteStop(final Application started) {
+    try {
+      started.awaitStop();
+      stopped = true;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
+   * @throws IllegalStateException if the application has stopped by itself
+   */
+  void check() {
+    if (stopped) {
+      throw new IllegalStateException("the application has stopped; its log is " + logFile());
     }
   }
 

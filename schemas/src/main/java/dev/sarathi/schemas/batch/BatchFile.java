@@ -39,11 +39,22 @@ public record BatchFile(
 
   /** Reads the whole file once. */
   public static BatchFile scan(final Path path, final int maxLineBytes) throws IOException {
+    return scan(path, maxLineBytes, "");
+  }
+
+  /**
+   * Reads the whole file once.
+   *
+   * @param variant tells apart jobs of the same file; empty for the usual one
+   */
+  public static BatchFile scan(final Path path, final int maxLineBytes, final String variant)
+      throws IOException {
     final FileTime modified = Files.getLastModifiedTime(path);
     final long size = Files.size(path);
     final MessageDigest digest = sha256();
     digest.update(path.getFileName().toString().getBytes(StandardCharsets.UTF_8));
     digest.update((byte) 0);
+    digest.update(variant.getBytes(StandardCharsets.UTF_8));
     final BitSet repeated = new BitSet();
     final Set<String> customIds = new HashSet<>();
     int number = 0;
