@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
       DemoCommand.class,
       GenerateCommand.class,
       RunCommand.class,
+      BatchCommand.class,
       SubmitCommand.class,
       TailCommand.class,
       ReplayCommand.class,
