@@ -3,9 +3,11 @@ package dev.sarathi.streams;
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.streams.internal.GenerationProcessor;
+import dev.sarathi.streams.internal.JobRules;
 import dev.sarathi.streams.internal.Requests;
 import dev.sarathi.streams.internal.StoreNames;
 import java.time.Instant;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -13,6 +15,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.processor.api.Processor;
@@ -63,12 +66,16 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
         supplies.requests(),
         supplies.outlet(),
         supplies.names(),
-        supplies.handedBack());
+        supplies.handedBack(),
+        supplies.jobs());
   }
 
   @Override
   public Set<StoreBuilder<?>> stores() {
-    return supplies.names().builders(supplies.settings());
+    final Set<StoreBuilder<?>> stores =
+        new HashSet<>(supplies.names().builders(supplies.settings()));
+    supplies.jobs().ifPresent(_ -> stores.add(supplies.names().jobsBuilder()));
+    return stores;
   }
 
   private record Supplies<K, V, W>(
@@ -77,7 +84,8 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
       Requests<K, V> requests,
       Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
       StoreNames names,
-      Set<TaskId> handedBack) {}
+      Set<TaskId> handedBack,
+      Optional<JobRules<K, V, W>> jobs) {}
 
   /** A node whose requests are being described. */
   public static final class Draft<K, V> {
@@ -155,7 +163,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      */
     public <W> Named<K, V, W> results(
         final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
-      return new Named<>(this, outlet);
+      return new Named<>(this, outlet, Optional.empty());
     }
 
     private static <K, V, W> Routed<K, W> keyedAsOrigin(
@@ -186,12 +194,30 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
   public static final class Named<K, V, W> {
     private final Draft<K, V> draft;
     private final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet;
+    private final Optional<JobRules<K, V, W>> jobs;
 
     private Named(
         final Draft<K, V> draft,
-        final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
+        final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
+        final Optional<JobRules<K, V, W>> jobs) {
       this.draft = draft;
       this.outlet = outlet;
+      this.jobs = jobs;
+    }
+
+    /**
+     * Counts requests by job, and lets a job be cancelled as a whole: with every request that is
+     * unfinished, and every one that comes later, as long as finished ids are remembered.
+     *
+     * @param job the job that a record's request is part of; of the value that is carried
+     * @param cancelled the job that a record with this key, these headers and a null value cancels
+     * @param progress what is forwarded of each job that has changed, about once a second
+     */
+    public Named<K, V, W> jobs(
+        final Function<V, Optional<String>> job,
+        final BiFunction<K, Headers, Optional<String>> cancelled,
+        final Function<JobProgress, List<Routed<K, W>>> progress) {
+      return new Named<>(draft, outlet, Optional.of(new JobRules<>(job, cancelled, progress)));
     }
 
     /**
@@ -207,7 +233,8 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
               draft.requests(),
               outlet,
               new StoreNames(name),
-              ConcurrentHashMap.newKeySet()));
+              ConcurrentHashMap.newKeySet(),
+              jobs));
     }
   }
 }

@@ -65,6 +65,13 @@ public final class SarathiConfig extends AbstractConfig {
   private static final String COMPLETIONS_TOPIC_DOC =
       "The topic of the completions, one record for each request; empty to write none.";
 
+  /** {@code sarathi.jobs.topic} */
+  public static final String JOBS_TOPIC_CONFIG = "sarathi.jobs.topic";
+
+  private static final String JOBS_TOPIC_DOC =
+      "The compacted topic of the jobs' progress: counts of requests and tokens by job id; empty to"
+          + " count nothing, and then no job can be cancelled.";
+
   /** {@code sarathi.dead.letters.topic} */
   public static final String DEAD_LETTERS_TOPIC_CONFIG = "sarathi.dead.letters.topic";
 
@@ -280,6 +287,7 @@ public final class SarathiConfig extends AbstractConfig {
               PROMPTS_TOPIC_DOC)
           .define(TOKENS_TOPIC_CONFIG, Type.STRING, "tokens", HIGH, TOKENS_TOPIC_DOC)
           .define(COMPLETIONS_TOPIC_CONFIG, Type.STRING, "completions", HIGH, COMPLETIONS_TOPIC_DOC)
+          .define(JOBS_TOPIC_CONFIG, Type.STRING, "jobs", MEDIUM, JOBS_TOPIC_DOC)
           .define(
               DEAD_LETTERS_TOPIC_CONFIG,
               Type.STRING,
@@ -436,7 +444,11 @@ public final class SarathiConfig extends AbstractConfig {
               + " are both empty: nothing would be written; valid is a topic for one of them");
     }
     for (final String output :
-        List.of(TOKENS_TOPIC_CONFIG, COMPLETIONS_TOPIC_CONFIG, DEAD_LETTERS_TOPIC_CONFIG)) {
+        List.of(
+            TOKENS_TOPIC_CONFIG,
+            COMPLETIONS_TOPIC_CONFIG,
+            JOBS_TOPIC_CONFIG,
+            DEAD_LETTERS_TOPIC_CONFIG)) {
       if (config.getString(output).equals(config.getString(PROMPTS_TOPIC_CONFIG))) {
         throw new ConfigException(
             output, config.getString(output), "is also the topic of the prompts");

@@ -69,6 +69,15 @@ public final class SarathiSerdes {
     return serde(Completion.class, config);
   }
 
+  /**
+   * @param config the configuration of Confluent's serializers, with {@code schema.registry.url}
+   * @return a serde of jobs' progress
+   * @throws org.apache.kafka.common.config.ConfigException if {@code config} is invalid
+   */
+  public static Serde<JobProgress> jobProgress(final Map<String, ?> config) {
+    return serde(JobProgress.class, config);
+  }
+
   // A serializer of any object takes a T, and the deserializer is told to make nothing else.
   @SuppressWarnings("unchecked")
   private static <T extends SpecificRecord> Serde<T> serde(
@@ -97,9 +106,9 @@ public final class SarathiSerdes {
         MockSchemaRegistry.getClientForScope(scope, List.of(new AvroSchemaProvider()));
     final boolean removeJavaProperties =
         config.getBoolean(KafkaAvroSerializerConfig.AVRO_REMOVE_JAVA_PROPS_CONFIG);
-    // The order is the ids 1, 2 and 3. New contracts go to the end.
+    // The order is the ids 1, 2 and so on. New contracts go to the end.
     for (SpecificRecord contract :
-        List.of(new PromptRequest(), new TokenRecord(), new Completion())) {
+        List.of(new PromptRequest(), new TokenRecord(), new Completion(), new JobProgress())) {
       final AvroSchema schema =
           new AvroSchema(AvroSchemaUtils.getSchema(contract, false, false, removeJavaProperties));
       try {

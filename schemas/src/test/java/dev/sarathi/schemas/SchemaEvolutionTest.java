@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class SchemaEvolutionTest {
 
   static Stream<Named<SpecificRecord>> contracts() {
-    return Stream.of(new PromptRequest(), new TokenRecord(), new Completion())
+    return Stream.of(new PromptRequest(), new TokenRecord(), new Completion(), new JobProgress())
         .map(contract -> Named.of(contract.getSchema().getName(), contract));
   }
 

@@ -1,6 +1,7 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.schemas.JobCancellation;
 import dev.sarathi.schemas.SarathiSerdes;
 import dev.sarathi.streams.Generation;
 import dev.sarathi.streams.SarathiConfig;
@@ -18,8 +19,9 @@ import org.apache.kafka.streams.Topology;
  *
  * <pre>
  * prompts → decode → generate → tokens
- *               ↓       ↓ ↓
- *               ↓       ↓ completions
+ *               ↓       ↓ ↓ ↓
+ *               ↓       ↓ ↓ completions
+ *               ↓       ↓ jobs
  *              dead-letters
  * </pre>
  */
@@ -32,6 +34,7 @@ final class GenerationTopology {
 
   private static final String TOKENS = "tokens";
   private static final String COMPLETIONS = "completions";
+  private static final String JOBS = "jobs";
   private static final String DEAD_LETTERS = "dead-letters";
 
   private final SarathiConfig config;
@@ -64,6 +67,7 @@ final class GenerationTopology {
         .addProcessor(GENERATE, generation(), DECODE);
     addSink(topology, TOKENS, SarathiConfig.TOKENS_TOPIC_CONFIG, GENERATE);
     addSink(topology, COMPLETIONS, SarathiConfig.COMPLETIONS_TOPIC_CONFIG, GENERATE);
+    addSink(topology, JOBS, SarathiConfig.JOBS_TOPIC_CONFIG, GENERATE);
     addSink(topology, DEAD_LETTERS, SarathiConfig.DEAD_LETTERS_TOPIC_CONFIG, DECODE, GENERATE);
     return topology;
   }
@@ -81,13 +85,22 @@ final class GenerationTopology {
     final OptionalInt maxTokens =
         defaultMaxTokens == 0 ? OptionalInt.empty() : OptionalInt.of(defaultMaxTokens);
     final ThreadLocal<Outputs> outputs = ThreadLocal.withInitial(this::outputs);
-    return Generation.<byte[], SourcePrompt>using(engine)
-        .settings(config.generation())
-        .id((key, prompt) -> prompt.id())
-        .request((key, prompt) -> prompt.toGenerationRequest(engine.modelName(), maxTokens))
-        .carrying(Serdes.ByteArray(), SourcePrompt.carriedSerde())
-        .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
-        .results(result -> outputs.get().records(result))
+    final Generation.Named<byte[], SourcePrompt, byte[]> generation =
+        Generation.<byte[], SourcePrompt>using(engine)
+            .settings(config.generation())
+            .id((key, prompt) -> prompt.id())
+            .request((key, prompt) -> prompt.toGenerationRequest(engine.modelName(), maxTokens))
+            .carrying(Serdes.ByteArray(), SourcePrompt.carriedSerde())
+            .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
+            .results(result -> outputs.get().records(result));
+    return topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
+        .map(
+            topic ->
+                generation.jobs(
+                    prompt -> prompt.request().getJobId(),
+                    JobCancellation::jobOf,
+                    progress -> outputs.get().records(progress)))
+        .orElse(generation)
         .as(GENERATE);
   }
 
@@ -103,6 +116,11 @@ final class GenerationTopology {
                 topic ->
                     new Outputs.Outlet<>(
                         COMPLETIONS, topic, SarathiSerdes.completion(registry).serializer())),
+        topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
+            .map(
+                topic ->
+                    new Outputs.Outlet<>(
+                        JOBS, topic, SarathiSerdes.jobProgress(registry).serializer())),
         DEAD_LETTERS,
         engine.modelName());
   }

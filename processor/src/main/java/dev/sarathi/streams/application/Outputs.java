@@ -5,6 +5,7 @@ import dev.sarathi.runtime.schedule.Logprobs;
 import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.CompletionChoice;
 import dev.sarathi.schemas.FinishReason;
+import dev.sarathi.schemas.JobProgress;
 import dev.sarathi.schemas.Timing;
 import dev.sarathi.schemas.TokenLogprob;
 import dev.sarathi.schemas.TokenRecord;
@@ -28,10 +29,12 @@ import org.apache.kafka.streams.processor.api.Record;
  *
  * @param tokens the topic and child of the token records; absent to make none
  * @param completions the topic and child of the completions; absent to make none
+ * @param jobs the topic and child of the jobs' progress; absent to make none
  */
 record Outputs(
     Optional<Outlet<TokenRecord>> tokens,
     Optional<Outlet<Completion>> completions,
+    Optional<Outlet<JobProgress>> jobs,
     String deadLetters,
     String model) {
 
@@ -56,7 +59,7 @@ record Outputs(
   }
 
   /**
-   * Registers or finds the schemas of both outputs.
+   * Registers or finds the schemas of the outputs.
    *
    * @throws RuntimeException as Confluent's serializers do, if the registry is away or refuses
    */
@@ -77,6 +80,47 @@ record Outputs(
                     .setPromptedAt(java.time.Instant.EPOCH)
                     .setEmittedAt(java.time.Instant.EPOCH)
                     .build()));
+    jobs.ifPresent(outlet -> outlet.warmUp(JobProgress.newBuilder().setJobId("").build()));
+  }
+
+  /** Keyed by partition and job: the newest of each partition stays when the topic is compacted. */
+  List<Routed<byte[], byte[]>> records(final dev.sarathi.streams.JobProgress progress) {
+    return jobs.stream()
+        .map(
+            outlet ->
+                new Routed<>(
+                    new Record<>(
+                        (progress.partition() + "/" + progress.job())
+                            .getBytes(StandardCharsets.UTF_8),
+                        outlet.serializer().serialize(outlet.topic(), record(progress)),
+                        System.currentTimeMillis()),
+                    Optional.of(outlet.child())))
+        .toList();
+  }
+
+  private static JobProgress record(final dev.sarathi.streams.JobProgress progress) {
+    return JobProgress.newBuilder()
+        .setJobId(progress.job())
+        .setPartition(progress.partition())
+        .setWaiting(progress.waiting())
+        .setRunning(progress.running())
+        .setStop(ended(progress, dev.sarathi.runtime.FinishReason.STOP))
+        .setLength(ended(progress, dev.sarathi.runtime.FinishReason.LENGTH))
+        .setCancelled(ended(progress, dev.sarathi.runtime.FinishReason.CANCELLED))
+        .setDeadline(ended(progress, dev.sarathi.runtime.FinishReason.DEADLINE))
+        .setError(ended(progress, dev.sarathi.runtime.FinishReason.ERROR))
+        .setPromptTokens(progress.promptTokens())
+        .setCompletionTokens(progress.completionTokens())
+        .setStartedAt(progress.started().orElse(null))
+        .setFinishedAt(progress.finished().orElse(null))
+        .setCancelRequested(progress.cancelRequested())
+        .build();
+  }
+
+  private static long ended(
+      final dev.sarathi.streams.JobProgress progress,
+      final dev.sarathi.runtime.FinishReason reason) {
+    return progress.ended().getOrDefault(reason, 0L);
   }
 
   List<Routed<byte[], byte[]>> records(final GenerationResult<byte[], SourcePrompt> result) {

@@ -118,7 +118,10 @@ final class Topics {
             topic,
             Optional.of(config.getInt(SarathiConfig.TOPICS_PARTITIONS_CONFIG)),
             replication < 0 ? Optional.empty() : Optional.of(replication))
-        .configs(Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(largest)));
+        .configs(
+            topic.equals(config.getString(SarathiConfig.JOBS_TOPIC_CONFIG))
+                ? Map.of(TopicConfig.CLEANUP_POLICY_CONFIG, TopicConfig.CLEANUP_POLICY_COMPACT)
+                : Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(largest)));
   }
 
   private static List<String> names(final SarathiConfig config) {
@@ -126,6 +129,7 @@ final class Topics {
             SarathiConfig.PROMPTS_TOPIC_CONFIG,
             SarathiConfig.TOKENS_TOPIC_CONFIG,
             SarathiConfig.COMPLETIONS_TOPIC_CONFIG,
+            SarathiConfig.JOBS_TOPIC_CONFIG,
             SarathiConfig.DEAD_LETTERS_TOPIC_CONFIG)
         .map(config::getString)
         .filter(topic -> !topic.isEmpty())

@@ -55,6 +55,9 @@ import org.slf4j.LoggerFactory;
 public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W> {
   private static final Logger LOG = LoggerFactory.getLogger(GenerationProcessor.class);
 
+  /** A turn looks at no more requests for those of cancelled jobs. */
+  private static final int SWEPT_AT_ONCE = 1_000;
+
   /** How the engine is handed a request. */
   interface Handover {
     GenerationHandle resume(
@@ -68,14 +71,22 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper;
   private final StoreNames names;
   private final Set<TaskId> handedBack;
+  private final Optional<JobRules<K, V, W>> jobRules;
   private ProcessorContext<K, W> context;
   private GenerationStores stores;
   private GenerationMetrics metrics;
+  private Jobs<K, V, W> jobs;
   private Outlet<K, V, W> outlet;
   private Intake<K, V> intake;
   private Window<K, V> window;
   private ResultQueue<K, V> results;
   private Cancellable punctuation;
+
+  /** Where to look for requests of cancelled jobs; absent when there are none. */
+  private Optional<Sweep> sweep = Optional.empty();
+
+  /** Requests from a position on, or from the beginning. */
+  private record Sweep(Optional<Bytes> from) {}
 
   private long staleTokensRecorded;
 
@@ -94,6 +105,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /**
    * @param handedBack the tasks whose last processor in this process ended without a failure of its
    *     own, shared by all processors of the node
+   * @param jobRules what it knows of jobs; absent to count none
    */
   public GenerationProcessor(
       final GenerationEngine engine,
@@ -101,8 +113,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Requests<K, V> requests,
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
-      final Set<TaskId> handedBack) {
-    this(engine, engine::resume, settings, requests, mapper, names, handedBack);
+      final Set<TaskId> handedBack,
+      final Optional<JobRules<K, V, W>> jobRules) {
+    this(engine, engine::resume, settings, requests, mapper, names, handedBack, jobRules);
   }
 
   GenerationProcessor(
@@ -112,7 +125,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Requests<K, V> requests,
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
-      final Set<TaskId> handedBack) {
+      final Set<TaskId> handedBack,
+      final Optional<JobRules<K, V, W>> jobRules) {
     this.engine = engine;
     this.handover = handover;
     this.settings = settings;
@@ -120,6 +134,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.mapper = mapper;
     this.names = names;
     this.handedBack = handedBack;
+    this.jobRules = jobRules;
   }
 
   @Override
@@ -128,8 +143,11 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     requireExactlyOnce();
     this.stores = new GenerationStores(context, names, settings.dedupRetention());
     this.metrics = new GenerationMetrics(context, names);
-    this.outlet = new Outlet<>(context, mapper);
-    this.intake = new Intake<>(engine, settings, requests, context, names, stores, metrics, outlet);
+    this.jobs = new Jobs<>(context, jobRules, names, settings.dedupRetention());
+    this.outlet = new Outlet<>(context, mapper, jobs);
+    this.intake =
+        new Intake<>(engine, settings, requests, context, names, stores, metrics, outlet, jobs);
+    this.sweep = Optional.empty();
     this.window = new Window<>(settings.window());
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
@@ -178,7 +196,12 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
         "request",
         () -> {
           if (record.value() == null) {
-            intake.cancelledBy(record).ifPresent(this::cancel);
+            final Optional<String> job = jobs.cancelledBy(record.key(), record.headers());
+            if (job.isPresent()) {
+              cancelJob(job.get());
+            } else {
+              intake.cancelledBy(record).ifPresent(this::cancel);
+            }
           } else {
             intake.take(record).ifPresent(window::arrived);
           }
@@ -200,13 +223,47 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     endEarly(request, FinishReason.CANCELLED, Optional.empty());
   }
 
+  /** Durable by itself too; its requests, of which there may be many, end in the next turns. */
+  private void cancelJob(final String job) {
+    LOG.info("job {} is cancelled", job);
+    jobs.cancel(job);
+    sweep = Optional.of(new Sweep(Optional.empty()));
+  }
+
+  /** Ends some of the requests of cancelled jobs. */
+  private boolean sweep() {
+    if (sweep.isEmpty()) {
+      return false;
+    }
+    final List<String> found = new ArrayList<>();
+    final int[] seen = {0};
+    final Optional<Bytes> from = sweep.get().from();
+    sweep = Optional.empty();
+    stores.visit(
+        from,
+        (position, stored) -> {
+          if (seen[0]++ == SWEPT_AT_ONCE) {
+            sweep = Optional.of(new Sweep(Optional.of(position)));
+            return false;
+          }
+          if (jobs.isCancelled(requests.originOf(stored))) {
+            found.add(stored.getId());
+          }
+          return true;
+        });
+    found.forEach(this::cancel);
+    return !found.isEmpty();
+  }
+
   // ---- a turn of the punctuator
 
   private void turn() {
     recordStaleTokens();
     boolean effects = begin() | submitAdmitted();
     effects |= drain();
+    effects |= sweep();
     effects |= window.fill(stores, this::admit);
+    effects |= jobs.publish();
     if (effects) {
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
       context.commit();
@@ -218,6 +275,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     final boolean first = !begun;
     if (first) {
       stores.ensureSegment(context.currentSystemTimeMs());
+      if (jobs.begin()) {
+        sweep = Optional.of(new Sweep(Optional.empty()));
+      }
       begun = true;
     }
     return first;
@@ -382,6 +442,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       endEarly(request, FinishReason.ERROR, refusal);
       return Optional.empty();
     }
+    if (before.getAttempts() == 0) {
+      jobs.begun(request.origin);
+    }
     stores.putAttempt(
         position,
         new StoredAttempt(
@@ -410,6 +473,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /** Ends a request here rather than in the engine. */
   private void endEarly(
       final ActiveRequest<K, V> request, final FinishReason reason, final Optional<String> error) {
+    if (stores.attempt(request.position).getAttempts() == 0) {
+      jobs.begun(request.origin);
+    }
     outlet.end(
         request.id(),
         request.origin,

@@ -50,6 +50,7 @@ final class Intake<K, V> {
   private final GenerationStores stores;
   private final GenerationMetrics metrics;
   private final Outlet<K, V, ?> outlet;
+  private final Jobs<K, V, ?> jobs;
 
   Intake(
       final GenerationEngine engine,
@@ -59,7 +60,8 @@ final class Intake<K, V> {
       final StoreNames names,
       final GenerationStores stores,
       final GenerationMetrics metrics,
-      final Outlet<K, V, ?> outlet) {
+      final Outlet<K, V, ?> outlet,
+      final Jobs<K, V, ?> jobs) {
     this.engine = engine;
     this.settings = settings;
     this.requests = requests;
@@ -68,6 +70,7 @@ final class Intake<K, V> {
     this.stores = stores;
     this.metrics = metrics;
     this.outlet = outlet;
+    this.jobs = jobs;
   }
 
   /** The id that a record with a null value cancels, if it says so. */
@@ -115,12 +118,17 @@ final class Intake<K, V> {
       repeated(stored, origin, known.get());
       return Optional.empty();
     }
+    if (jobs.isCancelled(origin)) {
+      answer(id, origin, FinishReason.CANCELLED, Optional.empty(), Requests.digest(stored));
+      return Optional.empty();
+    }
     final long arrival = context.currentSystemTimeMs();
     final boolean bulk = Requests.requestOf(stored).priority() == Priority.BULK;
     final Bytes position =
         Position.of(
             bulk ? arrival + settings.bulkAging().toMillis() : arrival, origin.offset(), id);
     stores.put(position, stored, encoded);
+    jobs.arrived(origin);
     return Optional.of(position);
   }
 
@@ -209,7 +217,6 @@ final class Intake<K, V> {
   /** Answers a record that can never be served, in its own name unless that is another's. */
   private void reject(
       final String id, final Origin<K, V> origin, final InvalidRequestException reason) {
-    final long now = context.currentSystemTimeMs();
     metrics.rejected.record();
     LOG.warn(
         "request {} at {}-{} offset {} is rejected: {}",
@@ -220,18 +227,28 @@ final class Intake<K, V> {
         reason.getMessage());
     outlet.forward(List.of(new Rejected<>(id, origin, reason)));
     if (inTheWay(id, origin).isEmpty()) {
-      final Provenance provenance = new Provenance(0, engine.fingerprint(), Optional.empty());
-      // One choice: how many were asked for may be what is wrong.
-      outlet.end(
+      answer(
           id,
           origin,
-          provenance,
-          new Transcript(1),
-          new Outlet.End(FinishReason.ERROR, Optional.of(reason.getMessage()), 0));
-      stores.remember(
-          id,
-          new Known(Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())), true),
-          now);
+          FinishReason.ERROR,
+          Optional.of(reason.getMessage()),
+          Requests.digest(StandardCharsets.UTF_8.encode(reason.getMessage())));
     }
+  }
+
+  /** Ends a request that was not even stored. */
+  private void answer(
+      final String id,
+      final Origin<K, V> origin,
+      final FinishReason reason,
+      final Optional<String> error,
+      final byte[] digest) {
+    jobs.arrived(origin);
+    jobs.begun(origin);
+    final Provenance provenance = new Provenance(0, engine.fingerprint(), Optional.empty());
+    // One choice: how many were asked for may be what is wrong.
+    outlet.end(id, origin, provenance, new Transcript(1), new Outlet.End(reason, error, 0));
+    stores.remember(
+        id, new Known(digest, reason == FinishReason.ERROR), context.currentSystemTimeMs());
   }
 }

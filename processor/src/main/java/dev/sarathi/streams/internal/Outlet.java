@@ -22,12 +22,15 @@ import org.apache.kafka.streams.processor.api.ProcessorContext;
 final class Outlet<K, V, W> {
   private final ProcessorContext<K, W> context;
   private final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper;
+  private final Jobs<K, V, W> jobs;
 
   Outlet(
       final ProcessorContext<K, W> context,
-      final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper) {
+      final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
+      final Jobs<K, V, W> jobs) {
     this.context = context;
     this.mapper = mapper;
+    this.jobs = jobs;
   }
 
   /** Makes every record, and so serialises it, before the first is forwarded. */
@@ -36,6 +39,7 @@ final class Outlet<K, V, W> {
         .flatMap(result -> mapper.apply(result).stream())
         .toList()
         .forEach(this::forward);
+    results.forEach(jobs::count);
   }
 
   /**

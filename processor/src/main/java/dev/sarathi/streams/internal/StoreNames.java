@@ -34,6 +34,21 @@ public record StoreNames(String node) {
     return node + "-finished";
   }
 
+  /** Counts of the jobs' requests, by job. */
+  String jobs() {
+    return node + "-jobs";
+  }
+
+  /**
+   * The store of a node that counts by job. Cached: between two commits the counts of a job change
+   * often, and its changelog need not know.
+   */
+  public StoreBuilder<?> jobsBuilder() {
+    return Stores.keyValueStoreBuilder(
+            Stores.persistentKeyValueStore(jobs()), Serdes.String(), Serdes.ByteArray())
+        .withCachingEnabled();
+  }
+
   public Set<StoreBuilder<?>> builders(final GenerationSettings settings) {
     // A request that fits the store must fit its changelog.
     final Map<String, String> changelog =

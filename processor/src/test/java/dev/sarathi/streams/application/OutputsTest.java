@@ -42,6 +42,9 @@ class OutputsTest {
           Optional.of(
               new Outputs.Outlet<>(
                   "completions", "completions", SarathiSerdes.completion(REGISTRY).serializer())),
+          Optional.of(
+              new Outputs.Outlet<>(
+                  "jobs", "jobs", SarathiSerdes.jobProgress(REGISTRY).serializer())),
           "dead-letters",
           "storyteller");
 

@@ -252,7 +252,8 @@ class GenerationChoicesTest {
                         new Record<>(result.id(), result, 0, result.origin().headers()),
                         Optional.empty())),
             names,
-            handedBack);
+            handedBack,
+            Optional.empty());
       }
 
       @Override
