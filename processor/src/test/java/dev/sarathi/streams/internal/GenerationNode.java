@@ -216,6 +216,11 @@ final class GenerationNode implements AutoCloseable {
     return driver.getKeyValueStore(NAMES.identities());
   }
 
+  /** Null where the node does not count jobs. */
+  private KeyValueStore<String, byte[]> jobs() {
+    return driver.getKeyValueStore(NAMES.jobs());
+  }
+
   private WindowStore<String, byte[]> finished() {
     return driver.getWindowStore(NAMES.finished());
   }
@@ -253,6 +258,9 @@ final class GenerationNode implements AutoCloseable {
     copy(earlier.requests(), requests());
     copy(earlier.progress(), progress());
     copy(earlier.identities(), identities());
+    if (earlier.jobs() != null) {
+      copy(earlier.jobs(), jobs());
+    }
     try (KeyValueIterator<Windowed<String>, byte[]> all = earlier.finished().all()) {
       while (all.hasNext()) {
         final KeyValue<Windowed<String>, byte[]> entry = all.next();
