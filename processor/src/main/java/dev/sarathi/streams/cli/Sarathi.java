@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       RunCommand.class,
       BatchCommand.class,
+      JobsCommand.class,
       SubmitCommand.class,
       TailCommand.class,
       ReplayCommand.class,
