@@ -25,7 +25,10 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** From files to files: both connectors in a real worker, the application and a broker between. */
+/**
+ * From files to files: both connectors in a real worker, the application, a broker and a schema
+ * registry between.
+ */
 class BatchFileTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration LIMIT = Duration.ofMinutes(4);
@@ -52,9 +55,11 @@ class BatchFileTest {
         .isEqualTo(MALFORMED);
     try (DevelopmentBroker broker =
             DevelopmentBroker.start(DevelopmentBroker.Options.in(directory.resolve("broker")));
-        Application _ = application(directory, broker.bootstrapServers());
+        RegistryProcess registry = RegistryProcess.start(directory.resolve("registry"));
+        Application _ = application(directory, broker.bootstrapServers(), registry.url());
         ConnectWorker worker =
-            ConnectWorker.start(directory.resolve("connect"), broker.bootstrapServers())) {
+            ConnectWorker.start(
+                directory.resolve("connect"), broker.bootstrapServers(), registry.url())) {
       worker.configure(
           "prompts-in",
           Map.of(
@@ -93,6 +98,9 @@ class BatchFileTest {
       // and none was sent, generated or refused twice
       assertThat(keys(broker, "prompts")).hasSize(TOTAL - MALFORMED).doesNotHaveDuplicates();
       assertThat(keys(broker, "completions")).hasSize(TOTAL).doesNotHaveDuplicates();
+      // and every schema is in the registry
+      assertThat(registry.get("/subjects"))
+          .contains("prompts-value", "completions-value", "jobs-value");
       // and the files are put away
       await(worker, () -> files(input, "").isEmpty());
       assertThat(files(input.resolve("finished"), "")).hasSize(LINES.size());
@@ -104,10 +112,11 @@ class BatchFileTest {
     }
   }
 
-  private static Application application(final Path directory, final String bootstrapServers) {
+  private static Application application(
+      final Path directory, final String bootstrapServers, final String registry) {
     final Map<String, Object> properties = new HashMap<>();
     properties.put("bootstrap.servers", bootstrapServers);
-    properties.put("schema.registry.url", "mock://tests");
+    properties.put("schema.registry.url", registry);
     properties.put("application.id", "batch");
     properties.put("state.dir", directory.resolve("state").toString());
     properties.put("sarathi.model", Stories.MODEL.toString());

@@ -46,17 +46,25 @@ final class ConnectWorker implements AutoCloseable {
 
   private final Path directory;
   private final String bootstrapServers;
+  private final String registry;
   private final HttpClient http = HttpClient.newHttpClient();
   private Process process;
   private int port;
 
-  private ConnectWorker(final Path directory, final String bootstrapServers) {
+  private ConnectWorker(
+      final Path directory, final String bootstrapServers, final String registry) {
     this.directory = directory;
     this.bootstrapServers = bootstrapServers;
+    this.registry = registry;
   }
 
-  static ConnectWorker start(final Path directory, final String bootstrapServers) throws Exception {
-    final ConnectWorker worker = new ConnectWorker(directory, bootstrapServers);
+  /**
+   * @param registry the schema registry's URL
+   */
+  static ConnectWorker start(
+      final Path directory, final String bootstrapServers, final String registry)
+      throws Exception {
+    final ConnectWorker worker = new ConnectWorker(directory, bootstrapServers, registry);
     Files.createDirectories(directory);
     unzip(pluginZip(), directory.resolve("plugins"));
     worker.run();
@@ -103,7 +111,7 @@ final class ConnectWorker implements AutoCloseable {
             Map.entry("exactly.once.source.support", "enabled"),
             Map.entry("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
             Map.entry("value.converter", "dev.sarathi.connect.ContractConverter"),
-            Map.entry("value.converter.schema.registry.url", "mock://tests"),
+            Map.entry("value.converter.schema.registry.url", registry),
             Map.entry("consumer.isolation.level", "read_committed"),
             Map.entry("offset.flush.interval.ms", "2000"),
             // So that the worker's successor need not wait for it.
