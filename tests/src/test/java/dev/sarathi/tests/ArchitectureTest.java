@@ -42,6 +42,15 @@ class ArchitectureTest {
               "dev.sarathi.runtime..", "dev.sarathi.streams..", "dev.sarathi.connect..");
 
   @ArchTest
+  static final ArchRule theDataContractsShouldKnowNothingOfBatchFiles =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.schemas")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.schemas.batch..");
+
+  @ArchTest
   static final ArchRule theProcessorShouldNotKnowTheConnectors =
       noClasses()
           .that()

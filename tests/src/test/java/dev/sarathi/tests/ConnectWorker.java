@@ -62,8 +62,7 @@ final class ConnectWorker implements AutoCloseable {
    * @param registry the schema registry's URL
    */
   static ConnectWorker start(
-      final Path directory, final String bootstrapServers, final String registry)
-      throws Exception {
+      final Path directory, final String bootstrapServers, final String registry) throws Exception {
     final ConnectWorker worker = new ConnectWorker(directory, bootstrapServers, registry);
     Files.createDirectories(directory);
     unzip(pluginZip(), directory.resolve("plugins"));

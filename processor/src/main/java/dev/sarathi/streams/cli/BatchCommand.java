@@ -326,7 +326,6 @@ final class BatchCommand implements Callable<Integer> {
     settings.put(SarathiConfig.SCHEDULER_CONFIG, policy);
     settings.put(SarathiConfig.TRACE_FILE_CONFIG, trace.map(Path::toString).orElse(""));
     settings.put(SarathiConfig.TOKENS_TOPIC_CONFIG, "");
-    settings.put(SarathiConfig.JOBS_TOPIC_CONFIG, "");
     settings.put(SarathiConfig.TOPICS_PARTITIONS_CONFIG, 1);
     settings.put(SarathiConfig.MAX_ATTEMPTS_CONFIG, MAX_ATTEMPTS);
     return settings;

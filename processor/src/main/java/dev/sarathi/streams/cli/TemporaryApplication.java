@@ -101,6 +101,7 @@ final class TemporaryApplication implements AutoCloseable {
     properties.put(StreamsConfig.APPLICATION_ID_CONFIG, "demo");
     properties.put(StreamsConfig.STATE_DIR_CONFIG, directory.resolve("state").toString());
     properties.put(SarathiConfig.PRESET_CONFIG, "latency");
+    properties.put(SarathiConfig.JOBS_TOPIC_CONFIG, "");
     properties.putAll(settings);
     final Application started = Application.start(properties);
     application = Optional.of(started);

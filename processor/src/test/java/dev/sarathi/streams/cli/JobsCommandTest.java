@@ -107,12 +107,7 @@ class JobsCommandTest {
     }
     final Path file = Files.write(directory.resolve("prompts.jsonl"), lines);
     final Printed printed =
-        run(
-            "submit",
-            bootstrap,
-            "--file=" + file,
-            "--max-tokens=" + maxTokens,
-            "--job=" + job);
+        run("submit", bootstrap, "--file=" + file, "--max-tokens=" + maxTokens, "--job=" + job);
     assertThat(printed.code()).as(printed.err()).isZero();
   }
 
