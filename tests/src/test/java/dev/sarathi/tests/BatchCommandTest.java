@@ -25,9 +25,6 @@ class BatchCommandTest {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration LIMIT = Duration.ofMinutes(4);
 
-  /** How many lines are generated side by side: so many a kill may find unfinished. */
-  private static final int SIDE_BY_SIDE = 8;
-
   /** Of one line, at most. */
   private static final int CHOICES = 2;
 
@@ -35,21 +32,25 @@ class BatchCommandTest {
 
   @Test
   void shouldGoOnWhereAKillHasStoppedIt() throws Exception {
-    shouldEndAsIfItHadNeverBeenKilled(60, 32, 1);
+    shouldEndAsIfItHadNeverBeenKilled(60, 32, 8, 1);
   }
 
   @Test
   @Tag("long")
   void shouldGoOnWhereFiveKillsHaveStoppedIt() throws Exception {
-    shouldEndAsIfItHadNeverBeenKilled(1000, 24, 5);
+    shouldEndAsIfItHadNeverBeenKilled(1000, 12, 32, 5);
   }
 
+  /**
+   * @param sideBySide how many lines are generated at once: so many a kill may find unfinished
+   */
   private void shouldEndAsIfItHadNeverBeenKilled(
-      final int lines, final int maxTokens, final int kills) throws Exception {
+      final int lines, final int maxTokens, final int sideBySide, final int kills)
+      throws Exception {
     // given: a run that nothing disturbs
     final Path input = write(lines, maxTokens);
     final Path undisturbed = directory.resolve("undisturbed.jsonl");
-    assertThat(end(start(input, undisturbed, "undisturbed"))).as(this::log).isOne();
+    assertThat(end(start(input, undisturbed, "undisturbed", sideBySide))).as(this::log).isOne();
     final long tokens = decoded(trace("undisturbed"));
 
     // when: another is killed at random moments
@@ -60,7 +61,7 @@ class BatchCommandTest {
     long tokensOfAll = 0;
     int mostFinished = 0;
     for (int kill = 0; kill < kills; kill++) {
-      final Process process = start(input, output, "killed-" + kill);
+      final Process process = start(input, output, "killed-" + kill, sideBySide);
       final int share = lines / (kills + 1);
       awaitAnswered(process, state, kill * share + random.nextInt(share) + 1);
       Thread.sleep(random.nextInt(300));
@@ -72,7 +73,7 @@ class BatchCommandTest {
       assertThat(finished.size()).isGreaterThan(mostFinished).isLessThan(lines);
       mostFinished = finished.size();
     }
-    assertThat(end(start(input, output, "last"))).as(this::log).isOne();
+    assertThat(end(start(input, output, "last", sideBySide))).as(this::log).isOne();
 
     // then: the same results in the same order, and nothing was generated again but what was
     // unfinished
@@ -84,12 +85,12 @@ class BatchCommandTest {
     tokensOfAll += decoded(trace("last"));
     assertThat(tokensOfAll)
         .as("tokens that the engine decoded")
-        .isLessThan(tokens + (long) kills * SIDE_BY_SIDE * CHOICES * maxTokens);
+        .isLessThan(tokens + (long) kills * sideBySide * CHOICES * maxTokens);
     assertThat(state).as("the state, of which nothing is needed any more").doesNotExist();
 
     // and once more it has nothing to do
     final byte[] before = Files.readAllBytes(output);
-    assertThat(end(start(input, output, "again"))).as(this::log).isOne();
+    assertThat(end(start(input, output, "again", sideBySide))).as(this::log).isOne();
     assertThat(log()).contains("is done already");
     assertThat(output).hasBinaryContent(before);
   }
@@ -129,7 +130,9 @@ class BatchCommandTest {
     return directory.resolve(name + ".trace");
   }
 
-  private Process start(final Path input, final Path output, final String name) throws IOException {
+  private Process start(
+      final Path input, final Path output, final String name, final int sideBySide)
+      throws IOException {
     return new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "--add-modules=jdk.incubator.vector",
@@ -145,7 +148,7 @@ class BatchCommandTest {
             output.toString(),
             "--ordered",
             "--threads=1",
-            "--max-sequences=" + SIDE_BY_SIDE,
+            "--max-sequences=" + sideBySide,
             "--model=" + Stories.MODEL,
             "--trace=" + trace(name))
         .redirectErrorStream(true)

@@ -6,6 +6,7 @@ import dev.sarathi.schemas.SarathiSerdes;
 import dev.sarathi.streams.SarathiConfig;
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -117,7 +118,7 @@ final class JobsCommand implements Callable<Integer> {
   }
 
   private void show(final JobTotals totals) {
-    // A long id begins with what tells files apart; cut, it could not be given to `jobs cancel`.
+    // Whole, or it could not be given to `jobs cancel`; the numbers of a long one are below it.
     final String name = totals.job();
     out()
         .printf(
@@ -144,7 +145,7 @@ final class JobsCommand implements Callable<Integer> {
                 BatchView.clock(
                     Math.max(
                         0,
-                        Duration.between(start, totals.finished().orElseGet(java.time.Instant::now))
+                        Duration.between(start, totals.finished().orElseGet(Instant::now))
                             .toSeconds())))
         .orElse("");
   }

@@ -3,6 +3,8 @@ package dev.sarathi.streams.cli;
 import dev.sarathi.schemas.JobProgress;
 import dev.sarathi.schemas.SarathiSerdes;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -76,9 +78,7 @@ final class JobsView implements AutoCloseable {
         (key, part) -> byJob.computeIfAbsent(part.getJobId(), _ -> new HashMap<>()).put(key, part));
     return byJob.values().stream()
         .map(parts -> JobTotals.of(parts.values()))
-        .sorted(
-            java.util.Comparator.comparing(
-                totals -> totals.started().orElse(java.time.Instant.MAX)))
+        .sorted(Comparator.comparing(totals -> totals.started().orElse(Instant.MAX)))
         .toList();
   }
 
