@@ -44,9 +44,10 @@ public final class SarathiConfig extends AbstractConfig {
   public static final String PRESET_CONFIG = "sarathi.preset";
 
   private static final String PRESET_DOC =
-      "Defaults for settings that are not given: <code>latency</code> drains every 5 ms and polls"
+      "Defaults for settings that are not given: <code>latency</code> drains every 2 ms and polls"
           + " as often, so that a token is visible some milliseconds after it was computed;"
-          + " <code>throughput</code> drains every 200 ms into larger records and batches.";
+          + " <code>throughput</code> drains every 200 ms into larger records and batches, and lets"
+          + " more tokens wait for it.";
 
   /** {@code sarathi.prompts.topic} */
   public static final String PROMPTS_TOPIC_CONFIG = "sarathi.prompts.topic";
@@ -350,7 +351,7 @@ public final class SarathiConfig extends AbstractConfig {
               between(0, Duration.ofDays(3650).toMillis()),
               MEDIUM,
               BULK_AGING_DOC)
-          .define(DRAIN_INTERVAL_CONFIG, Type.LONG, 5L, atLeast(1), MEDIUM, DRAIN_INTERVAL_DOC)
+          .define(DRAIN_INTERVAL_CONFIG, Type.LONG, 2L, atLeast(1), MEDIUM, DRAIN_INTERVAL_DOC)
           .define(OUTPUT_MAX_TOKENS_CONFIG, Type.INT, 16, atLeast(1), MEDIUM, OUTPUT_MAX_TOKENS_DOC)
           .define(
               MAX_UNCOMMITTED_TOKENS_CONFIG,
@@ -396,19 +397,26 @@ public final class SarathiConfig extends AbstractConfig {
           "latency",
           Map.of(
               DRAIN_INTERVAL_CONFIG,
-              5L,
+              2L,
               OUTPUT_MAX_TOKENS_CONFIG,
               16,
               StreamsConfig.POLL_MS_CONFIG,
-              5L,
+              2L,
               StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
-              0),
+              0,
+              // A transaction that begins while the markers of the last are still being written is
+              // sent away with CONCURRENT_TRANSACTIONS: the default of 100 ms is then what one
+              // sees.
+              StreamsConfig.producerPrefix(ProducerConfig.RETRY_BACKOFF_MS_CONFIG),
+              5),
           "throughput",
           Map.of(
               DRAIN_INTERVAL_CONFIG,
               200L,
               OUTPUT_MAX_TOKENS_CONFIG,
               256,
+              MAX_UNCOMMITTED_TOKENS_CONFIG,
+              16_384,
               StreamsConfig.POLL_MS_CONFIG,
               100L,
               StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),

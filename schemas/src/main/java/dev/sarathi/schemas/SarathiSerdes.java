@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.avro.specific.SpecificRecord;
+import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.common.serialization.Deserializer;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
@@ -80,7 +81,7 @@ public final class SarathiSerdes {
 
   // A serializer of any object takes a T, and the deserializer is told to make nothing else.
   @SuppressWarnings("unchecked")
-  private static <T extends SpecificRecord> Serde<T> serde(
+  private static <T extends SpecificRecordBase> Serde<T> serde(
       final Class<T> type, final Map<String, ?> given) {
     final Map<String, Object> config = new HashMap<>(given);
     config.putIfAbsent(KafkaAvroSerializerConfig.AVRO_REMOVE_JAVA_PROPS_CONFIG, true);
@@ -88,12 +89,21 @@ public final class SarathiSerdes {
     config.put(KafkaAvroDeserializerConfig.SPECIFIC_AVRO_VALUE_TYPE_CONFIG, type.getName());
     registerInMemory(new KafkaAvroSerializerConfig(config));
 
-    final Serializer<?> serializer = new KafkaAvroSerializer();
+    final Serializer<T> confluent = (Serializer<T>) (Serializer<?>) new KafkaAvroSerializer();
     final Deserializer<?> deserializer = new KafkaAvroDeserializer();
     final Serde<T> serde =
-        Serdes.serdeFrom((Serializer<T>) serializer, (Deserializer<T>) deserializer);
+        Serdes.serdeFrom(
+            config.keySet().stream().anyMatch(SarathiSerdes::dependsOnTheRecord)
+                ? confluent
+                : new FramedSerializer<>(confluent, type),
+            (Deserializer<T>) deserializer);
     serde.configure(config, false);
     return serde;
+  }
+
+  /** Whether a setting may change how one record is written and not the next. */
+  private static boolean dependsOnTheRecord(final String setting) {
+    return setting.startsWith("use.latest") || setting.startsWith("rule.");
   }
 
   private static void registerInMemory(final KafkaAvroSerializerConfig config) {

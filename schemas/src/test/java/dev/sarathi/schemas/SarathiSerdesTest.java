@@ -6,9 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.confluent.kafka.schemaregistry.avro.AvroSchema;
 import io.confluent.kafka.schemaregistry.client.SchemaRegistryClient;
 import io.confluent.kafka.schemaregistry.testutil.MockSchemaRegistry;
+import io.confluent.kafka.serializers.KafkaAvroSerializer;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.time.Instant;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.avro.Schema;
@@ -22,6 +25,7 @@ import org.apache.avro.io.EncoderFactory;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.serialization.Serializer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -77,6 +81,38 @@ final class SarathiSerdesTest {
             .build();
 
     assertThat(roundTrip(SarathiSerdes.tokenRecord(CONFIG), terminal)).isEqualTo(terminal);
+  }
+
+  @Test
+  void shouldWriteEveryRecordAsConfluentsSerializerDoes() {
+    final KafkaAvroSerializer confluent = new KafkaAvroSerializer();
+    final Map<String, Object> config = new HashMap<>(CONFIG);
+    config.put("avro.remove.java.properties", true);
+    confluent.configure(config, false);
+    try (Serializer<PromptRequest> ours = SarathiSerdes.promptRequest(CONFIG).serializer()) {
+      for (final String topic : List.of("a", "a", "b", "a", "b")) {
+        for (final PromptRequest request :
+            List.of(REQUEST, PromptRequest.newBuilder(REQUEST).setPrompt("x").build())) {
+          assertThat(ours.serialize(topic, request)).isEqualTo(confluent.serialize(topic, request));
+        }
+      }
+      assertThat(ours.serialize("a", null)).isNull();
+    }
+  }
+
+  @Test
+  void shouldWriteOnAfterARecordThatCannotBeWritten() {
+    try (Serializer<PromptRequest> serializer = SarathiSerdes.promptRequest(CONFIG).serializer()) {
+      final byte[] first = serializer.serialize("a", REQUEST);
+      final PromptRequest broken = PromptRequest.newBuilder(REQUEST).build();
+      broken.put("stop", Arrays.asList("fine", null));
+
+      assertThatThrownBy(() -> serializer.serialize("a", broken))
+          .isInstanceOf(SerializationException.class)
+          .hasMessageContaining("a PromptRequest for topic a");
+
+      assertThat(serializer.serialize("a", REQUEST)).isEqualTo(first);
+    }
   }
 
   @Test

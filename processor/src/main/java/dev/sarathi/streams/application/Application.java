@@ -1,7 +1,7 @@
 package dev.sarathi.streams.application;
 
+import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.GenerationEngine;
-import dev.sarathi.runtime.IterationObserver;
 import dev.sarathi.runtime.trace.TraceWriter;
 import dev.sarathi.streams.RequestQueries;
 import dev.sarathi.streams.SarathiConfig;
@@ -68,23 +68,20 @@ public final class Application implements AutoCloseable {
    * @throws IllegalStateException if brokers or registry cannot be reached
    */
   public static Application start(final Map<String, ?> properties) {
-    return start(properties, Optional.empty());
+    return start(
+        properties,
+        (config, trace) ->
+            trace
+                .map(writer -> GenerationEngine.start(config, writer))
+                .orElseGet(() -> GenerationEngine.start(config)));
   }
 
-  /**
-   * Starts an application with somebody who looks on at its engine; <code>sarathi.trace.file</code>
-   * is then without effect.
-   *
-   * @throws ConfigException naming a setting, its value and what would be valid
-   * @throws IllegalStateException if brokers or registry cannot be reached
-   */
-  public static Application start(
-      final Map<String, ?> properties, final IterationObserver observer) {
-    return start(properties, Optional.of(observer));
+  /** How the engine is started; another than the usual one stands in for a model. */
+  interface EngineStart {
+    GenerationEngine start(EngineConfig config, Optional<TraceWriter> trace);
   }
 
-  private static Application start(
-      final Map<String, ?> properties, final Optional<IterationObserver> observer) {
+  static Application start(final Map<String, ?> properties, final EngineStart engineStart) {
     final SarathiConfig config = SarathiConfig.of(properties);
     final Map<String, Object> client = config.streams();
     for (final String required :
@@ -99,15 +96,8 @@ public final class Application implements AutoCloseable {
     }
     Topics.makeReady(config, client);
     final Optional<TraceWriter> trace =
-        config
-            .traceFile()
-            .filter(file -> observer.isEmpty())
-            .map(file -> TraceWriter.create(file, config.engine()));
-    final GenerationEngine engine =
-        observer
-            .or(() -> trace)
-            .map(present -> GenerationEngine.start(config.engine(), present))
-            .orElseGet(() -> GenerationEngine.start(config.engine()));
+        config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
+    final GenerationEngine engine = engineStart.start(config.engine(), trace);
     try {
       final GenerationTopology topology = new GenerationTopology(config, client, engine);
       awaitRegistry(topology.outputs(), config);

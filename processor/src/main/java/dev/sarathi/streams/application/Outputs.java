@@ -203,9 +203,12 @@ record Outputs(
   }
 
   private static List<TokenLogprob> logprobs(final List<Logprobs> logprobs) {
-    return logprobs.stream()
-        .map(token -> new TokenLogprob(token.token(), token.logprob(), top(token)))
-        .toList();
+    // Hardly anybody asks for them, and a stream over nothing costs as much as a small record.
+    return logprobs.isEmpty()
+        ? List.of()
+        : logprobs.stream()
+            .map(token -> new TokenLogprob(token.token(), token.logprob(), top(token)))
+            .toList();
   }
 
   private static List<TopLogprob> top(final Logprobs token) {

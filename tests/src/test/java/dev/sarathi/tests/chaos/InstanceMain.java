@@ -1,6 +1,8 @@
 package dev.sarathi.tests.chaos;
 
+import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.streams.application.Application;
+import dev.sarathi.streams.application.ApplicationOf;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,15 +32,18 @@ final class InstanceMain {
     final Map<String, String> settings = new HashMap<>();
     properties.stringPropertyNames().forEach(n -> settings.put(n, properties.getProperty(n)));
     final Application application =
-        Application.start(
+        ApplicationOf.engine(
             settings,
-            iteration -> {
-              if (Files.exists(breakage)) {
-                // An observer's exception would only end the observer.
-                throw new EngineBreakage();
-              }
-              pause(pause);
-            });
+            config ->
+                GenerationEngine.start(
+                    config,
+                    iteration -> {
+                      if (Files.exists(breakage)) {
+                        // An observer's exception would only end the observer.
+                        throw new EngineBreakage();
+                      }
+                      pause(pause);
+                    }));
     Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(application::close));
     System.exit(application.awaitStop() ? 0 : 1);
   }
