@@ -4,6 +4,7 @@ import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.streams.internal.GenerationProcessor;
 import dev.sarathi.streams.internal.JobRules;
+import dev.sarathi.streams.internal.NodeState;
 import dev.sarathi.streams.internal.Requests;
 import dev.sarathi.streams.internal.StoreNames;
 import java.time.Instant;
@@ -12,12 +13,10 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.Serde;
-import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.processor.api.Record;
@@ -66,7 +65,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
         supplies.requests(),
         supplies.outlet(),
         supplies.names(),
-        supplies.handedBack(),
+        supplies.node(),
         supplies.jobs());
   }
 
@@ -84,7 +83,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
       Requests<K, V> requests,
       Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
       StoreNames names,
-      Set<TaskId> handedBack,
+      NodeState node,
       Optional<JobRules<K, V, W>> jobs) {}
 
   /** A node whose requests are being described. */
@@ -233,7 +232,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
               draft.requests(),
               outlet,
               new StoreNames(name),
-              ConcurrentHashMap.newKeySet(),
+              new NodeState(),
               jobs));
     }
   }

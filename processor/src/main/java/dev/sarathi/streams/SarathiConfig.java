@@ -255,6 +255,13 @@ public final class SarathiConfig extends AbstractConfig {
           + " choices and log-probabilities; a larger one is rejected. Producer and changelogs are"
           + " set above it.";
 
+  /** {@code sarathi.store.memory} */
+  public static final String STORE_MEMORY_CONFIG = StoreMemory.BYTES_CONFIG;
+
+  private static final String STORE_MEMORY_DOC =
+      "Bytes that all state stores of the process take together for block cache and write buffers,"
+          + " unless <code>rocksdb.config.setter</code> is given.";
+
   /** {@code sarathi.startup.timeout.ms} */
   public static final String STARTUP_TIMEOUT_CONFIG = "sarathi.startup.timeout.ms";
 
@@ -382,6 +389,13 @@ public final class SarathiConfig extends AbstractConfig {
               atLeast(1024),
               LOW,
               MAX_REQUEST_BYTES_DOC)
+          .define(
+              STORE_MEMORY_CONFIG,
+              Type.LONG,
+              StoreMemory.DEFAULT_BYTES,
+              atLeast(16L << 20),
+              MEDIUM,
+              STORE_MEMORY_DOC)
           .define(TOPICS_PARTITIONS_CONFIG, Type.INT, 6, atLeast(1), LOW, TOPICS_PARTITIONS_DOC)
           .define(
               TOPICS_REPLICATION_FACTOR_CONFIG,
@@ -567,6 +581,10 @@ public final class SarathiConfig extends AbstractConfig {
     final int largest = getInt(MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
     streams.putIfAbsent(
         StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), largest);
+    if (streams.putIfAbsent(StreamsConfig.ROCKSDB_CONFIG_SETTER_CLASS_CONFIG, StoreMemory.class)
+        == null) {
+      streams.put(STORE_MEMORY_CONFIG, getLong(STORE_MEMORY_CONFIG));
+    }
     // Ours are the retries; those of the registry's client, a minute each, would hold up a thread.
     streams.putIfAbsent("max.retries", 0);
     streams.putIfAbsent("http.connect.timeout.ms", 2_000);

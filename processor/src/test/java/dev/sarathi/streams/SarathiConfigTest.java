@@ -24,7 +24,7 @@ class SarathiConfigTest {
     // then
     assertThat(config.engine())
         .isEqualTo(EngineConfig.of(Path.of("some/model")).withPolicy("stall-free"));
-    assertThat(config.generation().drainInterval()).isEqualTo(Duration.ofMillis(5));
+    assertThat(config.generation().drainInterval()).isEqualTo(Duration.ofMillis(2));
     assertThat(config.generation().onModelChange()).isEqualTo(ModelChange.FAIL);
     assertThatThrownBy(() -> SarathiConfig.of(Map.of()))
         .isInstanceOf(ConfigException.class)
@@ -68,6 +68,7 @@ class SarathiConfigTest {
 
     // then
     assertThat(config.generation().drainInterval()).isEqualTo(Duration.ofMillis(200));
+    assertThat(config.generation().maxUncommittedTokens()).isEqualTo(16_384);
     assertThat(config.generation().maxTokensPerRecord()).isEqualTo(3);
     assertThat(config.streams())
         .containsEntry("poll.ms", 100L)

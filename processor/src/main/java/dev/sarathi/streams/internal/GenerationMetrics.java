@@ -9,6 +9,7 @@ import org.apache.kafka.common.metrics.Sensor;
 import org.apache.kafka.common.metrics.Sensor.RecordingLevel;
 import org.apache.kafka.common.metrics.stats.CumulativeSum;
 import org.apache.kafka.common.metrics.stats.Rate;
+import org.apache.kafka.common.metrics.stats.Value;
 import org.apache.kafka.common.metrics.stats.WindowedSum;
 import org.apache.kafka.streams.StreamsMetrics;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
@@ -47,6 +48,12 @@ final class GenerationMetrics {
   /** Requests that ended. */
   final Sensor finished;
 
+  /** How many requests wait in the store, outside the window. */
+  final Sensor waiting;
+
+  /** How long the first of them has been waiting, in milliseconds. */
+  final Sensor oldestWaiting;
+
   GenerationMetrics(final ProcessorContext<?, ?> context, final StoreNames names) {
     this.registry = context.metrics();
     this.entity = names.node() + "-" + context.taskId();
@@ -57,6 +64,9 @@ final class GenerationMetrics {
     this.duplicates = sensor("duplicates");
     this.rejected = sensor("rejected");
     this.finished = sensor("finished");
+    this.waiting = level("waiting", "requests that wait in the store");
+    this.oldestWaiting =
+        level("waiting-oldest-ms", "milliseconds that the first of them has been waiting");
   }
 
   private Sensor sensor(final String operation) {
@@ -68,18 +78,35 @@ final class GenerationMetrics {
 
   /** A sensor of what is recorded; those that Streams makes count how often. */
   private Sensor amounts(final String operation) {
-    final String thread = Thread.currentThread().getName();
-    final Map<String, String> tags = Map.of("thread-id", thread, "generation-id", entity);
-    final Sensor sensor =
-        registry.addSensor(thread + "-" + entity + "-" + operation, RecordingLevel.INFO);
+    final Sensor sensor = own(operation);
     sensor.add(
-        new MetricName(operation + "-rate", GROUP, operation + " per second", tags),
+        name(operation + "-rate", operation + " per second"),
         new Rate(TimeUnit.SECONDS, new WindowedSum()));
-    sensor.add(
-        new MetricName(operation + "-total", GROUP, "the total of " + operation, tags),
-        new CumulativeSum());
+    sensor.add(name(operation + "-total", "the total of " + operation), new CumulativeSum());
+    return sensor;
+  }
+
+  /** A sensor of which the last value counts. */
+  private Sensor level(final String name, final String description) {
+    final Sensor sensor = own(name);
+    sensor.add(name(name, description), new Value());
+    return sensor;
+  }
+
+  private Sensor own(final String operation) {
+    final Sensor sensor =
+        registry.addSensor(
+            Thread.currentThread().getName() + "-" + entity + "-" + operation, RecordingLevel.INFO);
     sensors.add(sensor);
     return sensor;
+  }
+
+  private MetricName name(final String name, final String description) {
+    return new MetricName(
+        name,
+        GROUP,
+        description,
+        Map.of("thread-id", Thread.currentThread().getName(), "generation-id", entity));
   }
 
   void close() {

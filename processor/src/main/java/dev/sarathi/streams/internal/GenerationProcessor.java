@@ -17,13 +17,13 @@ import dev.sarathi.streams.ModelChange;
 import dev.sarathi.streams.Routed;
 import dev.sarathi.streams.internal.stored.StoredAttempt;
 import dev.sarathi.streams.internal.stored.StoredRequest;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigException;
@@ -33,7 +33,6 @@ import org.apache.kafka.streams.errors.TaskCorruptedException;
 import org.apache.kafka.streams.errors.TaskMigratedException;
 import org.apache.kafka.streams.processor.Cancellable;
 import org.apache.kafka.streams.processor.PunctuationType;
-import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.Record;
@@ -58,6 +57,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /** A turn looks at no more requests for those of cancelled jobs. */
   private static final int SWEPT_AT_ONCE = 1_000;
 
+  private static final long BACKLOG_INTERVAL_MILLIS = 1_000;
+
   /** How the engine is handed a request. */
   interface Handover {
     GenerationHandle resume(
@@ -70,7 +71,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private final Requests<K, V> requests;
   private final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper;
   private final StoreNames names;
-  private final Set<TaskId> handedBack;
+  private final NodeState node;
   private final Optional<JobRules<K, V, W>> jobRules;
   private ProcessorContext<K, W> context;
   private GenerationStores stores;
@@ -80,6 +81,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private Intake<K, V> intake;
   private Window<K, V> window;
   private ResultQueue<K, V> results;
+  private Pace pace;
+  private Duration interval;
   private Cancellable punctuation;
 
   /** Where to look for requests of cancelled jobs; absent when there are none. */
@@ -89,6 +92,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private record Sweep(Optional<Bytes> from) {}
 
   private long staleTokensRecorded;
+  private long backlogRecorded;
 
   /** Whether this incarnation had its first turn. */
   private boolean begun;
@@ -103,8 +107,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private boolean takenBack;
 
   /**
-   * @param handedBack the tasks whose last processor in this process ended without a failure of its
-   *     own, shared by all processors of the node
+   * @param node what all processors of the node share
    * @param jobRules what it knows of jobs; absent to count none
    */
   public GenerationProcessor(
@@ -113,9 +116,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Requests<K, V> requests,
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
-      final Set<TaskId> handedBack,
+      final NodeState node,
       final Optional<JobRules<K, V, W>> jobRules) {
-    this(engine, engine::resume, settings, requests, mapper, names, handedBack, jobRules);
+    this(engine, engine::resume, settings, requests, mapper, names, node, jobRules);
   }
 
   GenerationProcessor(
@@ -125,7 +128,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Requests<K, V> requests,
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
-      final Set<TaskId> handedBack,
+      final NodeState node,
       final Optional<JobRules<K, V, W>> jobRules) {
     this.engine = engine;
     this.handover = handover;
@@ -133,7 +136,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.requests = requests;
     this.mapper = mapper;
     this.names = names;
-    this.handedBack = handedBack;
+    this.node = node;
     this.jobRules = jobRules;
   }
 
@@ -151,16 +154,20 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.window = new Window<>(settings.window());
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
+    this.backlogRecorded = 0;
     this.begun = false;
     this.engineFull = false;
     this.failed = false;
-    this.takenBack = handedBack.remove(context.taskId());
+    this.takenBack = node.takeBack(context.taskId());
     // All else is left to the first turn: here Streams has no record context to write with.
-    this.punctuation =
-        context.schedule(
-            settings.drainInterval(),
-            PunctuationType.WALL_CLOCK_TIME,
-            now -> guarded("turn", this::turn));
+    this.pace = new Pace(settings.drainInterval(), node.arrivals());
+    this.interval = settings.drainInterval();
+    this.punctuation = schedule();
+  }
+
+  private Cancellable schedule() {
+    return context.schedule(
+        interval, PunctuationType.WALL_CLOCK_TIME, now -> guarded("turn", this::turn));
   }
 
   /** Weaker guarantees could keep a store's deletion and lose the terminal record. */
@@ -178,7 +185,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   public void close() {
     if (results != null) {
       if (!failed) {
-        handedBack.add(context.taskId());
+        node.handBack(context.taskId());
       }
       window.abandon();
       results.close();
@@ -195,6 +202,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     guarded(
         "request",
         () -> {
+          pace.arrived();
           if (record.value() == null) {
             final Optional<String> job = jobs.cancelledBy(record.key(), record.headers());
             if (job.isPresent()) {
@@ -258,7 +266,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   // ---- a turn of the punctuator
 
   private void turn() {
+    keepPace();
     recordStaleTokens();
+    recordBacklog();
     boolean effects = begin() | submitAdmitted();
     effects |= drain();
     effects |= sweep();
@@ -267,6 +277,15 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     if (effects) {
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
       context.commit();
+    }
+  }
+
+  private void keepPace() {
+    final Duration next = pace.turn();
+    if (!next.equals(interval)) {
+      interval = next;
+      punctuation.cancel();
+      punctuation = schedule();
     }
   }
 
@@ -511,6 +530,22 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       metrics.staleTokens.record(stale - staleTokensRecorded);
       staleTokensRecorded = stale;
     }
+  }
+
+  /** Once a second: it looks into the store. */
+  private void recordBacklog() {
+    final long now = context.currentSystemTimeMs();
+    if (now - backlogRecorded < BACKLOG_INTERVAL_MILLIS) {
+      return;
+    }
+    backlogRecorded = now;
+    metrics.waiting.record(Math.max(0, stores.unfinished() - window.size()));
+    // A bulk request that is first has waited longer than this, by the ageing.
+    metrics.oldestWaiting.record(
+        window
+            .firstWaiting(stores)
+            .map(first -> Math.max(0, now - Position.rankOf(first)))
+            .orElse(0L));
   }
 
   /**

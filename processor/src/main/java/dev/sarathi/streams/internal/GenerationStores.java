@@ -44,6 +44,9 @@ final class GenerationStores {
   private final WindowStore<String, byte[]> finished;
   private final Duration retention;
 
+  /** How many requests there are; RocksDB's estimate until the window has once held them all. */
+  private long unfinished;
+
   GenerationStores(
       final ProcessorContext<?, ?> context, final StoreNames names, final Duration retention) {
     this.requests = context.getStateStore(names.requests());
@@ -51,6 +54,17 @@ final class GenerationStores {
     this.identities = context.getStateStore(names.identities());
     this.finished = context.getStateStore(names.finished());
     this.retention = retention;
+    this.unfinished = identities.approximateNumEntries();
+  }
+
+  /** How many requests are unfinished, roughly so after a restart with a backlog. */
+  long unfinished() {
+    return unfinished;
+  }
+
+  /** Puts right what was estimated. */
+  void counted(final long requestsUnfinished) {
+    unfinished = requestsUnfinished;
   }
 
   /**
@@ -102,6 +116,7 @@ final class GenerationStores {
 
   /** Stores a new request. */
   void put(final Bytes position, final StoredRequest request, final byte[] encoded) {
+    unfinished++;
     requests.put(position, encoded);
     identities.put(
         request.getId(),
@@ -174,6 +189,7 @@ final class GenerationStores {
   /** Forgets all of a request but its digest. */
   void finish(
       final Bytes position, final StoredRequest request, final boolean failed, final long now) {
+    unfinished--;
     requests.delete(position);
     identities.delete(request.getId());
     remember(request.getId(), new Known(Requests.digest(request), failed), now);

@@ -27,6 +27,11 @@ final class Position {
             .array());
   }
 
+  /** The rank that a position was made with. */
+  static long rankOf(final Bytes position) {
+    return ByteBuffer.wrap(position.get()).getLong();
+  }
+
   /** The key of a request's attempts, before those of its chunks. */
   static Bytes attemptKey(final Bytes position) {
     return suffixed(position, 0);

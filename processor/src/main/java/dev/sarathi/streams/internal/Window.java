@@ -67,7 +67,30 @@ final class Window<K, V> {
               return true;
             });
     backlog = !reachedEnd;
+    if (reachedEnd) {
+      stores.counted(requests.size());
+    }
     return taken[0];
+  }
+
+  /** The first of the requests that wait in the store. */
+  Optional<Bytes> firstWaiting(final GenerationStores stores) {
+    final Bytes[] first = {null};
+    if (backlog) {
+      stores.visit(
+          cursor,
+          (position, stored) -> {
+            if (!requests.containsKey(position)) {
+              first[0] = position;
+            }
+            return first[0] == null;
+          });
+    }
+    return Optional.ofNullable(first[0]);
+  }
+
+  int size() {
+    return requests.size();
   }
 
   private void admit(final ActiveRequest<K, V> request) {

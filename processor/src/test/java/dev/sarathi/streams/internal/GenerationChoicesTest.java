@@ -25,12 +25,10 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.apache.kafka.common.serialization.Serdes;
-import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.processor.api.Record;
@@ -232,7 +230,7 @@ class GenerationChoicesTest {
   private static ProcessorSupplier<String, String, String, GenerationResult<String, String>>
       supplier(final GenerationProcessor.Handover handover) {
     final StoreNames names = new StoreNames("generate");
-    final Set<TaskId> handedBack = ConcurrentHashMap.newKeySet();
+    final NodeState node = new NodeState();
     return new ProcessorSupplier<>() {
       @Override
       public Processor<String, String, String, GenerationResult<String, String>> get() {
@@ -252,7 +250,7 @@ class GenerationChoicesTest {
                         new Record<>(result.id(), result, 0, result.origin().headers()),
                         Optional.empty())),
             names,
-            handedBack,
+            node,
             Optional.empty());
       }
 

@@ -1,0 +1,163 @@
+package dev.sarathi.tests;
+
+import com.sun.tools.attach.VirtualMachine;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import javax.management.JMException;
+import javax.management.MBeanServerConnection;
+import javax.management.ObjectName;
+import javax.management.remote.JMXConnector;
+import javax.management.remote.JMXConnectorFactory;
+import javax.management.remote.JMXServiceURL;
+
+/** The application in a JVM of its own, which can be killed and looked at. */
+final class ApplicationProcess implements AutoCloseable {
+  private final Path directory;
+  private final Path config;
+  private Process process;
+  private int starts;
+
+  private ApplicationProcess(final Path directory, final Path config) {
+    this.directory = directory;
+    this.config = config;
+  }
+
+  /**
+   * Starts one.
+   *
+   * @param directory for its configuration, its state and its logs
+   * @param settings besides those of every test: the bundled model, one thread, a registry in
+   *     memory
+   */
+  static ApplicationProcess start(final Path directory, final Map<String, ?> settings) {
+    final Properties properties = new Properties();
+    properties.setProperty("schema.registry.url", "mock://tests");
+    properties.setProperty("state.dir", directory.resolve("state").toString());
+    properties.setProperty("sarathi.model", Stories.MODEL.toString());
+    properties.setProperty("sarathi.cpu.threads", "1");
+    settings.forEach((name, value) -> properties.setProperty(name, value.toString()));
+    final Path file = directory.resolve("application.properties");
+    try {
+      Files.createDirectories(directory);
+      try (Writer writer = Files.newBufferedWriter(file, StandardCharsets.UTF_8)) {
+        properties.store(writer, null);
+      }
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    final ApplicationProcess application = new ApplicationProcess(directory, file);
+    application.start();
+    return application;
+  }
+
+  /** Starts it again, after {@link #kill}. */
+  void start() {
+    final List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("--add-modules=jdk.incubator.vector");
+    command.add("--enable-native-access=ALL-UNNAMED");
+    command.add("-XX:+UseSerialGC");
+    command.add("-Xmx512m");
+    command.add("-cp");
+    command.add(System.getProperty("java.class.path"));
+    command.add("dev.sarathi.streams.cli.Sarathi");
+    command.add("run");
+    command.add("--config");
+    command.add(config.toString());
+    starts++;
+    try {
+      process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(log().toFile())
+              .start();
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private Path log() {
+    return directory.resolve("application-" + starts + ".log");
+  }
+
+  /** What it has logged since its last start. */
+  String logged() {
+    try {
+      return Files.readString(log());
+    } catch (final IOException e) {
+      return e.toString();
+    }
+  }
+
+  Process process() {
+    return process;
+  }
+
+  /** SIGKILL. */
+  void kill() {
+    try {
+      process.destroyForcibly().waitFor();
+    } catch (final InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Resident memory in bytes, as Linux tells it. */
+  long residentBytes() {
+    return status("VmRSS:") << 10;
+  }
+
+  private long status(final String name) {
+    try {
+      return Files.readAllLines(Path.of("/proc", Long.toString(process.pid()), "status")).stream()
+          .filter(line -> line.startsWith(name))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst()
+          .orElseThrow();
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The sum of an attribute over all beans that a pattern names. */
+  double sum(final String pattern, final String attribute) {
+    try (JMXConnector connector = JMXConnectorFactory.connect(management())) {
+      final MBeanServerConnection beans = connector.getMBeanServerConnection();
+      double sum = 0;
+      for (final ObjectName bean : beans.queryNames(new ObjectName(pattern), null)) {
+        sum += ((Number) beans.getAttribute(bean, attribute)).doubleValue();
+      }
+      return sum;
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (final JMException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private JMXServiceURL management() throws IOException {
+    try {
+      final VirtualMachine machine = VirtualMachine.attach(Long.toString(process.pid()));
+      try {
+        return new JMXServiceURL(machine.startLocalManagementAgent());
+      } finally {
+        machine.detach();
+      }
+    } catch (final com.sun.tools.attach.AttachNotSupportedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    kill();
+  }
+}
