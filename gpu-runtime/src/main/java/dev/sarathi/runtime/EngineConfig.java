@@ -2,6 +2,7 @@ package dev.sarathi.runtime;
 
 import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.Tenancy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.OptionalInt;
@@ -36,7 +37,7 @@ public record EngineConfig(
     String executor,
     String weights,
     String policy,
-    int tokenBudget,
+    TokenBudget tokenBudget,
     int maxSequences,
     OptionalLong kvMemory,
     OptionalInt maxContext,
@@ -46,9 +47,6 @@ public record EngineConfig(
     Tenancy tenancy,
     int maxWaiting,
     Duration warmUp) {
-
-  /** The smallest token budget: below it a chunk would not fill one KV block. */
-  public static final int MIN_TOKEN_BUDGET = 16;
 
   /** Added to a clock in nanoseconds, a longer one might overflow. */
   private static final Duration LONGEST_AGING = Duration.ofDays(36_500);
@@ -61,11 +59,7 @@ public record EngineConfig(
         "auto, cpu or cuda");
     require(weights.equals("auto") || weights.equals("int8"), "weights", weights, "auto or int8");
     Policy.named(policy);
-    require(
-        tokenBudget >= MIN_TOKEN_BUDGET,
-        "token budget",
-        tokenBudget,
-        MIN_TOKEN_BUDGET + " or more");
+    tokenBudget.sensible();
     require(maxSequences >= 1, "max sequences", maxSequences, "1 or more");
     require(kvMemory.orElse(1) > 0, "KV memory", kvMemory.orElse(1), "a positive number of bytes");
     require(maxContext.orElse(2) >= 2, "max context", maxContext.orElse(2), "2 tokens or more");
@@ -86,7 +80,7 @@ public record EngineConfig(
         "auto",
         "auto",
         "stall-free",
-        512,
+        TokenBudget.of(TokenBudget.DEFAULT_TOKENS),
         64,
         OptionalLong.empty(),
         OptionalInt.empty(),
@@ -110,7 +104,12 @@ public record EngineConfig(
     return changed(draft -> draft.policy = value);
   }
 
-  public EngineConfig withTokenBudget(final int value) {
+  /** The same number of tokens in every iteration. */
+  public EngineConfig withTokenBudget(final int tokens) {
+    return withTokenBudget(TokenBudget.of(tokens));
+  }
+
+  public EngineConfig withTokenBudget(final TokenBudget value) {
     return changed(draft -> draft.tokenBudget = value);
   }
 
@@ -162,7 +161,7 @@ public record EngineConfig(
     private String executor;
     private String weights;
     private String policy;
-    private int tokenBudget;
+    private TokenBudget tokenBudget;
     private int maxSequences;
     private OptionalLong kvMemory;
     private OptionalInt maxContext;

@@ -1,6 +1,7 @@
 package dev.sarathi.runtime;
 
 import dev.sarathi.runtime.cache.BlockPool;
+import dev.sarathi.runtime.execute.Calibration;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.ExecutorFailedException;
 import dev.sarathi.runtime.schedule.Batch;
@@ -12,6 +13,7 @@ import dev.sarathi.runtime.schedule.Sequence;
 import dev.sarathi.runtime.schedule.Sharing;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -55,6 +57,9 @@ public final class GenerationEngine implements AutoCloseable {
    * iteration of a small model takes less than asking them all.
    */
   private static final long ROUND_NANOS = 10_000_000;
+
+  /** For what an iteration of any shape takes, so long is enough. */
+  private static final long CALIBRATION_NANOS = 400_000_000;
 
   /** A choice whose sequence is in the scheduler. */
   private record Member(LiveGeneration generation, Choice choice) {}
@@ -272,6 +277,9 @@ public final class GenerationEngine implements AutoCloseable {
             request.tenant(),
             // The log-probabilities of a position cannot be had without computing it.
             scored ? sharing.withoutReading() : sharing);
+    if (request.priority() == Priority.BULK) {
+      sequence.asBulk();
+    }
     final Set<Integer> endTokens = new HashSet<>(request.stopTokens());
     if (!request.ignoreEos()) {
       endTokens.addAll(model.eosTokens());
@@ -409,8 +417,8 @@ public final class GenerationEngine implements AutoCloseable {
 
   private void run() {
     try {
-      new WarmUp(executor, model.contextLength())
-          .run(config.warmUp(), () -> closing || !actions.isEmpty());
+      new WarmUp(executor, model.contextLength()).run(config.warmUp(), this::isWanted);
+      calibrate();
       warm.countDown();
       while (!closing) {
         iterate();
@@ -421,6 +429,18 @@ public final class GenerationEngine implements AutoCloseable {
       warm.countDown();
       model.close();
     }
+  }
+
+  /** After the warm-up: what is still interpreted would teach it nothing. */
+  private void calibrate() {
+    if (config.tokenBudget() instanceof TokenBudget.Adaptive && !config.warmUp().isZero()) {
+      new Calibration(executor, model.contextLength(), TokenBudget.Adaptive.MOST_TOKENS)
+          .run(CALIBRATION_NANOS, this::isWanted, scheduler::learn);
+    }
+  }
+
+  private boolean isWanted() {
+    return closing || !actions.isEmpty();
   }
 
   private void iterate() {

@@ -63,7 +63,8 @@ record LoadedModel(
           new CpuExecutor(
               model,
               kvBlocks(config, context, CpuExecutor.kvBytesPerBlock(model.config())),
-              Math.clamp((long) config.tokenBudget() + config.maxSequences(), MIN_ROWS, MAX_ROWS),
+              Math.clamp(
+                  (long) config.tokenBudget().most() + config.maxSequences(), MIN_ROWS, MAX_ROWS),
               threads,
               config.weights().equals("int8") ? WeightFormat.INT8 : WeightFormat.STORED);
       final LoadedModel loaded =

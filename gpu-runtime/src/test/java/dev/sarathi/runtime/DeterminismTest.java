@@ -3,6 +3,7 @@ package dev.sarathi.runtime;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -46,12 +47,12 @@ class DeterminismTest {
    * @param blocks of the KV cache; 0 for plenty
    */
   record Setting(
-      Policy policy, int budget, boolean prefixCache, int company, int blocks, int threads) {
+      Policy policy, String budget, boolean prefixCache, int company, int blocks, int threads) {
     EngineConfig config() {
       final EngineConfig config =
           CONFIG
               .withPolicy(policy.toString())
-              .withTokenBudget(budget)
+              .withTokenBudget(TokenBudget.parse(budget, Duration.ofMillis(20)))
               .withPrefixCache(prefixCache)
               .withThreads(threads);
       return blocks == 0 ? config : config.withKvMemory(blocks * BLOCK_BYTES);
@@ -71,14 +72,16 @@ class DeterminismTest {
 
   static Stream<Setting> someSettings() {
     return Stream.of(
-        new Setting(Policy.STALL_FREE, 16, true, 7, 0, 2),
-        new Setting(Policy.STALL_FREE, 64, true, 24, 30, 2),
-        new Setting(Policy.STALL_FREE, 512, false, 7, 22, 1),
-        new Setting(Policy.PREFILL_FIRST, 2048, true, 7, 30, 2),
-        new Setting(Policy.MIXED, 512, false, 7, 0, 2),
-        new Setting(Policy.DECODE_FIRST, 512, true, 7, 0, 1),
-        new Setting(Policy.CHUNKED_ONLY, 64, false, 7, 30, 2),
-        new Setting(Policy.HYBRID_ONLY, 512, true, 7, 30, 2));
+        new Setting(Policy.STALL_FREE, "16", true, 7, 0, 2),
+        new Setting(Policy.STALL_FREE, "64", true, 24, 30, 2),
+        new Setting(Policy.STALL_FREE, "512", false, 7, 22, 1),
+        new Setting(Policy.STALL_FREE, "auto", true, 24, 30, 2),
+        new Setting(Policy.STALL_FREE, "auto", false, 7, 22, 1),
+        new Setting(Policy.PREFILL_FIRST, "2048", true, 7, 30, 2),
+        new Setting(Policy.MIXED, "512", false, 7, 0, 2),
+        new Setting(Policy.DECODE_FIRST, "512", true, 7, 0, 1),
+        new Setting(Policy.CHUNKED_ONLY, "64", false, 7, 30, 2),
+        new Setting(Policy.HYBRID_ONLY, "512", true, 7, 30, 2));
   }
 
   @ParameterizedTest
@@ -88,12 +91,12 @@ class DeterminismTest {
   }
 
   /**
-   * 6 policies, 4 budgets, cache on and off, 3 sizes of company, memory ample and tight, and 24.
+   * 6 policies, 5 budgets, cache on and off, 3 sizes of company, memory ample and tight, and 24.
    */
   static Stream<Setting> everySetting() {
     final List<Setting> settings = new ArrayList<>();
     for (final Policy policy : Policy.values()) {
-      for (final int budget : new int[] {16, 64, 512, 2048}) {
+      for (final String budget : List.of("16", "64", "512", "2048", "auto")) {
         for (final int company : new int[] {1, 7, 64}) {
           for (final int blocks : new int[] {0, 26}) {
             settings.add(new Setting(policy, budget, true, company, blocks, 2));

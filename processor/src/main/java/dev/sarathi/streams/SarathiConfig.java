@@ -456,6 +456,8 @@ public final class SarathiConfig extends AbstractConfig {
         properties.containsKey(PRESET_CONFIG) ? properties.get(PRESET_CONFIG) : "latency";
     final Map<String, Object> completed = new HashMap<>(PRESETS.getOrDefault(preset, Map.of()));
     completed.putAll(properties);
+    // A number in a map is as good as its digits in a file.
+    completed.computeIfPresent(TOKEN_BUDGET_CONFIG, (name, value) -> value.toString());
     final SarathiConfig config = new SarathiConfig(completed);
     if (config.getString(TOKENS_TOPIC_CONFIG).isEmpty()
         && config.getString(COMPLETIONS_TOPIC_CONFIG).isEmpty()) {

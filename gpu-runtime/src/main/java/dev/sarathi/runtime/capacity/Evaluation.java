@@ -3,7 +3,9 @@ package dev.sarathi.runtime.capacity;
 import dev.sarathi.runtime.execute.simulated.Deployment;
 import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
@@ -33,6 +35,12 @@ public record Evaluation(
     List<Load> loads) {
   static final List<Policy> POLICIES =
       List.of(Policy.STALL_FREE, Policy.PREFILL_FIRST, Policy.MIXED, Policy.DECODE_FIRST);
+  static final List<Integer> BUDGETS = List.of(512, 768, 256, 1_024, 1_536, 2_048);
+
+  /** The models that the paper has, on the GPUs that it has. */
+  static final List<String> PAPERS =
+      List.of("mistral-7b", "yi-34b", "llama-2-70b-a40", "falcon-180b");
+
   static final String SHAREGPT = "openchat_sharegpt4";
   static final String ARXIV = "arxiv_summarization";
 
@@ -46,13 +54,21 @@ public record Evaluation(
    *
    * @param capacities of the four policies, chunks of one prompt one by one
    * @param overlapped of stall-free with chunks of one prompt in several stages
+   * @param bestBudget the fixed budget with which stall-free bears most
+   * @param best what it bears
+   * @param auto of stall-free with the budget chosen for each iteration
+   * @param autoOverlapped the same, with chunks of one prompt in several stages
    */
   public record Row(
       Deployment deployment,
       String trace,
       boolean strict,
       Map<Policy, Capacity> capacities,
-      Capacity overlapped) {
+      Capacity overlapped,
+      int bestBudget,
+      Capacity best,
+      Capacity auto,
+      Capacity autoOverlapped) {
 
     double qps(final Policy policy) {
       return capacities.get(policy).qps();
@@ -145,13 +161,38 @@ public record Evaluation(
                 Scenario.of(deployment, Policy.STALL_FREE, budget, workload)
                     .withOverlap(Overlap.CHUNKS),
                 slo);
+    final Scenario adaptive =
+        Scenario.of(deployment, Policy.STALL_FREE, budget, workload)
+            .withTokenBudget(
+                new TokenBudget.Adaptive(Duration.ofNanos(Math.round(slo.p99Tbt() * 1e9))));
+    final Capacity auto = Capacity.of(adaptive, slo);
+    final Capacity autoOverlapped =
+        deployment.stages() == 1 ? auto : Capacity.of(adaptive.withOverlap(Overlap.CHUNKS), slo);
+    int bestBudget = budget;
+    Capacity best = capacities.get(Policy.STALL_FREE);
+    for (final int other : BUDGETS) {
+      final Scenario scenario = Scenario.of(deployment, Policy.STALL_FREE, other, workload);
+      // One replay tells whether a whole search could find more.
+      if (other != budget
+          && new Replay(scenario, best.qps() * 1.01).run(slo) == Replay.Bound.NONE) {
+        final Capacity capacity = Capacity.of(scenario, slo);
+        if (capacity.qps() > best.qps()) {
+          bestBudget = other;
+          best = capacity;
+        }
+      }
+    }
     final Row row =
         new Row(
             deployment,
             workload.name(),
             strict,
             Collections.unmodifiableMap(capacities),
-            overlapped);
+            overlapped,
+            bestBudget,
+            best,
+            auto,
+            autoOverlapped);
     synchronized (progress) {
       progress.accept(row);
     }

@@ -94,7 +94,11 @@ public final class EvaluationPictures {
     final Trace trace =
         new Trace(
             new TraceHeader(
-                TraceHeader.FORMAT, yi.title(), policy.toString(), TIMELINE_BUDGET, 128),
+                TraceHeader.FORMAT,
+                yi.title(),
+                policy.toString(),
+                Integer.toString(TIMELINE_BUDGET),
+                128),
             replay.traced());
     try (Writer to = Files.newBufferedWriter(file)) {
       new Timeline(trace, 900).write(to);

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.ToDoubleFunction;
 
 /** An {@link Evaluation} as Markdown, beside what the paper reports. */
 public final class EvaluationReport {
@@ -29,6 +30,7 @@ public final class EvaluationReport {
         Scenario.CPU_MILLIS);
     report.capacities(Evaluation.SHAREGPT, "the paper's trace");
     report.capacities(Evaluation.ARXIV, "synthetic: the paper's trace is not public");
+    report.budgets();
     report.differences();
     report.extrapolated();
     report.cpuTerm();
@@ -106,6 +108,83 @@ public final class EvaluationReport {
     return rates.isEmpty()
         ? "–"
         : String.join(" / ", rates.stream().map(Object::toString).toList());
+  }
+
+  private void budgets() {
+    line("");
+    line("## A budget chosen for each iteration (auto), beside fixed ones");
+    line("");
+    line(
+        "Stall-free throughout. The best of %s, looked for in each row by itself, is what tuning by"
+            + " hand would find; auto is told nothing but the SLO.",
+        Evaluation.BUDGETS.stream().sorted().toList());
+    line("");
+    line(
+        "| model | trace | SLO | the paper's budget | best fixed | auto | over the best | over the"
+            + " paper's | in flight: the paper's | auto | over the paper's, serial | in flight |");
+    line("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    for (final Evaluation.Row row : evaluation.rows()) {
+      final double papers = row.qps(Policy.STALL_FREE);
+      final double auto = row.auto().qps();
+      final boolean pipeline = row.deployment().stages() > 1;
+      line(
+          "| %s | %s | %s | %s | %s (%d) | %s | %s | %s | %s | %s | %s | %s |",
+          row.deployment().title(),
+          row.trace(),
+          slo(row),
+          rate(papers),
+          rate(row.best().qps()),
+          row.bestBudget(),
+          rate(auto),
+          precise(auto / row.best().qps()),
+          precise(auto / papers),
+          pipeline ? rate(row.overlapped().qps()) : "–",
+          pipeline ? rate(row.autoOverlapped().qps()) : "–",
+          pipeline ? precise(row.autoOverlapped().qps() / papers) : "–",
+          pipeline ? precise(row.autoOverlapped().qps() / row.overlapped().qps()) : "–");
+    }
+    final List<Evaluation.Row> eight =
+        evaluation.rows().stream()
+            .filter(row -> row.trace().equals(Evaluation.SHAREGPT))
+            .filter(row -> Evaluation.PAPERS.contains(row.deployment().name()))
+            .toList();
+    line("");
+    line(
+        "Geometric means over the eight rows of the paper's four models on openchat_sharegpt4: auto"
+            + " %s times the paper's budgets, chunks of one prompt one by one; with several of them"
+            + " in flight %s times the paper's budgets with chunks one by one, %s times the same"
+            + " with several in flight.",
+        mean(eight, row -> row.auto().qps() / row.qps(Policy.STALL_FREE)),
+        mean(eight, row -> row.autoOverlapped().qps() / row.qps(Policy.STALL_FREE)),
+        mean(eight, row -> row.autoOverlapped().qps() / row.overlapped().qps()));
+    final List<String> missed =
+        evaluation.rows().stream()
+            .filter(row -> row.auto().qps() < 0.97 * row.best().qps())
+            .map(
+                row ->
+                    "%s, %s, %s (%s)"
+                        .formatted(
+                            row.deployment().title(),
+                            row.trace(),
+                            row.strict() ? "strict" : "relaxed",
+                            precise(row.auto().qps() / row.best().qps())))
+            .toList();
+    line("");
+    line(
+        "%s",
+        missed.isEmpty()
+            ? "In no row is auto more than 3 % below the best fixed budget."
+            : "More than 3 % below the best fixed budget: " + String.join("; ", missed) + ".");
+  }
+
+  private static String mean(
+      final List<Evaluation.Row> rows, final ToDoubleFunction<Evaluation.Row> ratio) {
+    return precise(
+        Math.exp(rows.stream().mapToDouble(ratio).map(Math::log).average().orElse(Double.NaN)));
+  }
+
+  private static String precise(final double ratio) {
+    return Double.isFinite(ratio) ? String.format(Locale.ROOT, "%.3f", ratio) : "–";
   }
 
   private void differences() {
@@ -218,6 +297,14 @@ public final class EvaluationReport {
           ratio(stallFree / prefillFirst),
           ratio(stallFree / mixed));
     }
+    line("");
+    line(
+        "Another calculation from the same times moves from 2.9 to 9.7 times prefill-first between 0 and"
+            + " 40 ms. The difference is one of place, not of kind: at 40 ms an iteration of 512 tokens"
+            + " beside the decodes takes the 100 ms of the SLO, so that the fixed budget of the paper is"
+            + " bound by P99 TBT here. With an SLO of 0.11 s stall-free bears 1.66 requests/s, 8.5"
+            + " times prefill-first's rate; under the SLO of 0.1 s a budget of 384 bears 1.41, and auto"
+            + " 1.50.");
   }
 
   private void chunks() {

@@ -3,6 +3,7 @@ package dev.sarathi.runtime.capacity;
 import dev.sarathi.runtime.Iteration;
 import dev.sarathi.runtime.IterationObserver;
 import dev.sarathi.runtime.cache.BlockPool;
+import dev.sarathi.runtime.execute.Calibration;
 import dev.sarathi.runtime.execute.simulated.SimulatedExecutor;
 import dev.sarathi.runtime.schedule.Batch;
 import dev.sarathi.runtime.schedule.SamplingRule;
@@ -10,6 +11,7 @@ import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Sequence;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,6 +33,7 @@ final class Replay {
   private final List<Workload.Request> requests;
   private final SimulatedExecutor executor;
   private final Scheduler scheduler;
+  private final long start;
   private final long[] arrivals;
   private final long[] delays;
   private final long[] firstTokens;
@@ -60,6 +63,12 @@ final class Replay {
     this.requests = scenario.workload().requests();
     this.executor = new SimulatedExecutor(scenario.deployment(), scenario.cpuMillis());
     this.scheduler = scenario.scheduler(executor.limits());
+    if (scenario.tokenBudget() instanceof TokenBudget.Adaptive) {
+      new Calibration(
+              executor, scenario.workload().contextLength(), TokenBudget.Adaptive.MOST_TOKENS)
+          .run(Long.MAX_VALUE / 2, () -> false, scheduler::learn);
+    }
+    this.start = executor.now();
     this.arrivals = arrivals(rate);
     this.delays = new long[requests.size()];
     this.firstTokens = new long[requests.size()];
@@ -74,7 +83,7 @@ final class Replay {
     double time = 0;
     for (int i = 0; i < times.length; i++) {
       time += requests.get(i).gap();
-      times[i] = Math.round(time / rate * 1e9);
+      times[i] = start + Math.round(time / rate * 1e9);
     }
     return times;
   }
@@ -208,7 +217,7 @@ final class Replay {
   }
 
   double seconds() {
-    return executor.now() / 1e9;
+    return (executor.now() - start) / 1e9;
   }
 
   long preemptions() {

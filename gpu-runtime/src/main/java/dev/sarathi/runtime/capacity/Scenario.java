@@ -7,6 +7,7 @@ import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.Scheduler;
 import dev.sarathi.runtime.schedule.Tenancy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 
 /**
  * Who serves what, and how.
@@ -18,7 +19,7 @@ import dev.sarathi.runtime.schedule.Tenancy;
 public record Scenario(
     Deployment deployment,
     Policy policy,
-    int tokenBudget,
+    TokenBudget tokenBudget,
     Overlap overlap,
     double cpuMillis,
     Workload workload) {
@@ -26,10 +27,7 @@ public record Scenario(
   private static final int MAX_SEQUENCES = 128;
 
   public Scenario {
-    if (tokenBudget < 16) {
-      throw new IllegalArgumentException(
-          "token budget is %d; valid is 16 or more".formatted(tokenBudget));
-    }
+    tokenBudget.sensible();
     if (overlap == Overlap.ALL) {
       throw new IllegalArgumentException(
           "a stage of a pipeline cannot wait for the token of the last one; valid is NONE, CHUNKS");
@@ -51,7 +49,12 @@ public record Scenario(
       final Policy policy,
       final int tokenBudget,
       final Workload workload) {
-    return new Scenario(deployment, policy, tokenBudget, Overlap.NONE, CPU_MILLIS, workload);
+    return new Scenario(
+        deployment, policy, TokenBudget.of(tokenBudget), Overlap.NONE, CPU_MILLIS, workload);
+  }
+
+  public Scenario withTokenBudget(final TokenBudget value) {
+    return new Scenario(deployment, policy, value, overlap, cpuMillis, workload);
   }
 
   public Scenario withOverlap(final Overlap value) {

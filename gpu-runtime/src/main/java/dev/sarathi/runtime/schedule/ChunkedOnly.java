@@ -13,7 +13,7 @@ final class ChunkedOnly extends IterationScheduler {
 
   ChunkedOnly(final BlockPool pool, final Policy.Settings settings) {
     super(pool, settings, Reservation.KNOWN);
-    this.tokenBudget = settings.tokenBudget();
+    this.tokenBudget = settings.tokenBudget().tokens();
   }
 
   @Override
@@ -22,7 +22,7 @@ final class ChunkedOnly extends IterationScheduler {
       addDecodes(batch);
     }
     if (batch.isEmpty()) {
-      addChunks(batch, TokenBudget.of(tokenBudget));
+      addChunks(batch, Allowance.of(tokenBudget));
       if (!batch.isEmpty()) {
         decodesAreNext = true;
         return;

@@ -31,7 +31,7 @@ final class DecodeFirst extends IterationScheduler {
       final Set<Sequence> group = groups.remove();
       group.retainAll(running());
       if (group.isEmpty()) {
-        addWholePrompts(batch, TokenBudget.unlimited(), maxGroup);
+        addWholePrompts(batch, Allowance.unlimited(), maxGroup);
         group.addAll(batch.members());
       } else {
         addDecodes(batch, group::contains);

@@ -88,6 +88,15 @@ abstract class IterationScheduler implements Scheduler {
   /** Fills the next batch; leaving it empty means that nothing can be computed now. */
   abstract void plan(BatchUnderConstruction batch);
 
+  /** A batch of this scheduler's is submitted. */
+  void submitted(final Batch batch, final long time) {}
+
+  /** A batch is done. */
+  void done(final StepResult result) {}
+
+  /** A sequence that has run is removed. */
+  void ended(final Sequence sequence) {}
+
   @Override
   public final void add(final Sequence sequence) {
     if (sequences.putIfAbsent(sequence.id(), sequence) != null) {
@@ -102,6 +111,7 @@ abstract class IterationScheduler implements Scheduler {
     if (sequence != null && !waiting.remove(sequence)) {
       evict(sequence);
       waiting.left(sequence);
+      ended(sequence);
     }
   }
 
@@ -120,6 +130,7 @@ abstract class IterationScheduler implements Scheduler {
     preemptedTold = true;
     final Batch built = batch.build(nextBatch++);
     inFlight.add(batch.inFlight(built.id()));
+    submitted(built, now);
     return Optional.of(built);
   }
 
@@ -130,13 +141,14 @@ abstract class IterationScheduler implements Scheduler {
       throw new IllegalStateException(
           "batch " + result.batch() + " is completed before batch " + batch.batch);
     }
+    done(result);
     publish(batch, result.failures());
     final List<StepResult.Sampled> valid = new ArrayList<>(result.sampled().size());
     int member = -1;
     for (final StepResult.Sampled sampled : result.sampled()) {
       member = batch.find(sampled.sequence(), member + 1);
       if (batch.counts(member)) {
-        batch.members[member].append(sampled.token());
+        batch.members[member].append(sampled.token(), result.end());
         waiting.served(batch.members[member], 1);
         valid.add(sampled);
       }
@@ -171,6 +183,34 @@ abstract class IterationScheduler implements Scheduler {
     return List.copyOf(preempted);
   }
 
+  /**
+   * What prefill is added to.
+   *
+   * @param target a decode that has waited longer for its token is late already
+   */
+  final PrefillBudget.Situation situation(final BatchUnderConstruction batch, final long target) {
+    long context = 0;
+    long oldestToken = now;
+    for (int i = 0; i < batch.size; i++) {
+      final Sequence sequence = batch.members[i];
+      context += sequence.scheduled() + 1;
+      if (!sequence.isBulk(now) && sequence.lastTokenAt() > now - target) {
+        oldestToken = Math.min(oldestToken, sequence.lastTokenAt());
+      }
+    }
+    int start = 0;
+    int length = Integer.MAX_VALUE;
+    for (final Sequence sequence : running) {
+      if (sequence.isReadyToPrefill(overlap)) {
+        start = sequence.scheduled();
+        length = sequence.prefillRemaining();
+        break;
+      }
+    }
+    return new PrefillBudget.Situation(
+        now, new BatchShape(batch.size, batch.size, context, 0), oldestToken, start, length);
+  }
+
   /** The sequences that hold KV blocks, oldest first. */
   final List<Sequence> running() {
     return Collections.unmodifiableList(running);
@@ -201,25 +241,90 @@ abstract class IterationScheduler implements Scheduler {
     }
   }
 
-  /** Spends a budget on chunks of prefill: of those that have begun, then of waiting ones. */
-  final void addChunks(final BatchUnderConstruction batch, final TokenBudget budget) {
-    for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
-      final Sequence sequence = running.get(i);
-      if (sequence.isReadyToPrefill(overlap)) {
-        addChunk(sequence, budget, batch);
+  /**
+   * Spends a budget on chunks of prefill: of those that have begun, then of waiting ones; and bulk
+   * after all that is not.
+   */
+  final void addChunks(final BatchUnderConstruction batch, final Allowance budget) {
+    addRunningChunks(batch, budget, false);
+    boolean bulkIsNext = false;
+    while (budget.remaining() > 0 && !bulkIsNext) {
+      bulkIsNext = waiting.first(now).map(s -> s.isBulk(now)).orElse(true);
+      if (!bulkIsNext) {
+        makeRoomBesideBulk(batch);
+        final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
+        if (admitted.isEmpty()) {
+          return;
+        }
+        addChunk(admitted.get(), budget, batch);
       }
     }
-    while (budget.remaining() > 0) {
+    addRunningChunks(batch, budget, true);
+    while (budget.remaining() > 0 && hasRoomForBulk()) {
       final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
       if (admitted.isEmpty()) {
-        break;
+        return;
       }
       addChunk(admitted.get(), budget, batch);
     }
   }
 
+  private void addRunningChunks(
+      final BatchUnderConstruction batch, final Allowance budget, final boolean bulk) {
+    for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
+      final Sequence sequence = running.get(i);
+      if (sequence.isBulk(now) == bulk && sequence.isReadyToPrefill(overlap)) {
+        addChunk(sequence, budget, batch);
+      }
+    }
+  }
+
+  /** Whoever is first in the line and not bulk may take the place and the blocks of bulk. */
+  private void makeRoomBesideBulk(final BatchUnderConstruction batch) {
+    final Sequence next = waiting.first(now).orElseThrow();
+    while (!running.isEmpty()
+        && running.getLast().isBulk(now)
+        && (running.size() >= maxSequences || !fits(withCachedPrefix(next)))) {
+      preempt(running.getLast(), batch);
+    }
+  }
+
+  /** An eighth of the places stays free of bulk, so that hardly any is preempted for a place. */
+  private boolean hasRoomForBulk() {
+    return running.isEmpty() || running.size() < maxSequences - maxSequences / 8 && admitsBulk();
+  }
+
+  final boolean isUrgent(final Sequence sequence) {
+    return !sequence.isBulk(now);
+  }
+
+  /** Whether somebody who is not bulk waits for its first token. */
+  final boolean prefillIsUrgent() {
+    for (final Sequence sequence : running) {
+      if (isUrgent(sequence) && sequence.isReadyToPrefill(overlap)) {
+        return true;
+      }
+    }
+    return waiting.first(now).filter(this::isUrgent).isPresent();
+  }
+
+  /** Whether the decodes leave time for those of one more bulk sequence. */
+  boolean admitsBulk() {
+    return true;
+  }
+
+  /** The decodes of all that runs, and of one more as long as these are on average. */
+  final BatchShape decodesAndOneMore() {
+    long context = 0;
+    for (final Sequence sequence : running) {
+      context += sequence.length();
+    }
+    final int count = running.size() + 1;
+    return new BatchShape(count, count, context / Math.max(1, running.size()) * count, 0);
+  }
+
   private void addChunk(
-      final Sequence sequence, final TokenBudget budget, final BatchUnderConstruction batch) {
+      final Sequence sequence, final Allowance budget, final BatchUnderConstruction batch) {
     final int count =
         growForPrefill(sequence, Math.min(sequence.prefillRemaining(), budget.remaining()), batch);
     if (count > 0) {
@@ -231,12 +336,12 @@ abstract class IterationScheduler implements Scheduler {
   /**
    * Admits waiting sequences and adds their whole prefill, as long as the budget holds the next.
    */
-  final void addWholePrompts(final BatchUnderConstruction batch, final TokenBudget budget) {
+  final void addWholePrompts(final BatchUnderConstruction batch, final Allowance budget) {
     addWholePrompts(batch, budget, Integer.MAX_VALUE);
   }
 
   final void addWholePrompts(
-      final BatchUnderConstruction batch, final TokenBudget budget, final int maxPrompts) {
+      final BatchUnderConstruction batch, final Allowance budget, final int maxPrompts) {
     while (batch.size() < maxPrompts) {
       final Optional<Sequence> admitted = admit(budget.remaining());
       if (admitted.isEmpty()) {

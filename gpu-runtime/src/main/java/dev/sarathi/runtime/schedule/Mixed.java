@@ -17,6 +17,6 @@ final class Mixed extends IterationScheduler {
   @Override
   void plan(final BatchUnderConstruction batch) {
     addDecodes(batch);
-    addWholePrompts(batch, TokenBudget.unlimited());
+    addWholePrompts(batch, Allowance.unlimited());
   }
 }

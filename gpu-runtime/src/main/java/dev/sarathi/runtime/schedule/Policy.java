@@ -15,7 +15,7 @@ public enum Policy {
   STALL_FREE("stall-free") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new StallFree(pool, settings, settings.tokenBudget);
+      return new StallFree(pool, settings, PrefillBudget.of(settings));
     }
   },
 
@@ -59,7 +59,7 @@ public enum Policy {
   HYBRID_ONLY("hybrid-only") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new StallFree(pool, settings, settings.contextLength);
+      return new StallFree(pool, settings, new PrefillBudget.FixedBudget(settings.contextLength));
     }
   };
 
@@ -81,7 +81,7 @@ public enum Policy {
    * @param overlap what of one sequence may be in flight at once
    */
   public record Settings(
-      int tokenBudget,
+      TokenBudget tokenBudget,
       int contextLength,
       int maxSequences,
       Tenancy tenancy,

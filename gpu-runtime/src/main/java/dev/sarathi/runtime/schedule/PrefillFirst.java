@@ -17,7 +17,7 @@ final class PrefillFirst extends IterationScheduler {
 
   @Override
   void plan(final BatchUnderConstruction batch) {
-    addWholePrompts(batch, TokenBudget.of(maxBatchedTokens));
+    addWholePrompts(batch, Allowance.of(maxBatchedTokens));
     if (batch.isEmpty()) {
       addDecodes(batch);
     }

@@ -34,6 +34,12 @@ public interface Scheduler {
    */
   List<StepResult.Sampled> completed(StepResult result);
 
+  /**
+   * Learns how long the executor takes for a batch that is none of this scheduler's, computed with
+   * nothing else in flight.
+   */
+  default void learn(final Batch batch, final long nanos) {}
+
   /** What it holds now. */
   Load load();
 

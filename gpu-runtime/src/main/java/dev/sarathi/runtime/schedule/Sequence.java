@@ -40,6 +40,8 @@ public final class Sequence {
   private int cachedTokens;
   private BlockTable blocks;
   private WaitingLine.Tenant account;
+  private long lastTokenAt;
+  private boolean bulk;
 
   /** A sequence of no particular tenant, which takes what the prefix cache has. */
   public Sequence(
@@ -98,6 +100,19 @@ public final class Sequence {
 
   long rank() {
     return rank;
+  }
+
+  /**
+   * Makes it bulk until its rank has come: it waits for all that is not, takes only what these
+   * leave, and nobody counts the time between its tokens.
+   */
+  public Sequence asBulk() {
+    bulk = true;
+    return this;
+  }
+
+  boolean isBulk(final long now) {
+    return bulk && rank > now;
   }
 
   String tenant() {
@@ -279,7 +294,13 @@ public final class Sequence {
         : Optional.empty();
   }
 
-  void append(final int token) {
+  /** When its latest token came, in the executor's nanoseconds. */
+  long lastTokenAt() {
+    return lastTokenAt;
+  }
+
+  void append(final int token, final long time) {
+    lastTokenAt = time;
     if (known == tokens.length) {
       tokens = Arrays.copyOf(tokens, Math.max(16, 2 * known));
     }

@@ -11,20 +11,45 @@ import dev.sarathi.runtime.cache.BlockPool;
  * whole prompt at admission, and the budget left for prefill never falls below zero.
  */
 final class StallFree extends IterationScheduler {
-  private final int tokenBudget;
+  private final PrefillBudget budget;
 
-  /**
-   * @param tokenBudget tokens of one iteration, decodes and prefill together; decodes are not cut
-   *     by it
-   */
-  StallFree(final BlockPool pool, final Policy.Settings settings, final int tokenBudget) {
+  StallFree(final BlockPool pool, final Policy.Settings settings, final PrefillBudget budget) {
     super(pool, settings, Reservation.KNOWN);
-    this.tokenBudget = tokenBudget;
+    this.budget = budget;
   }
 
   @Override
   void plan(final BatchUnderConstruction batch) {
-    addDecodes(batch);
-    addChunks(batch, new TokenBudget(tokenBudget, batch.size()));
+    if (budget.pausesBulk() && prefillIsUrgent()) {
+      addDecodes(batch, this::isUrgent);
+    } else {
+      addDecodes(batch);
+    }
+    addChunks(batch, budget.prefill(batch.size(), target -> situation(batch, target)));
+  }
+
+  @Override
+  boolean admitsBulk() {
+    return budget.admitsBulk(decodesAndOneMore());
+  }
+
+  @Override
+  void submitted(final Batch batch, final long now) {
+    budget.submitted(batch, now);
+  }
+
+  @Override
+  void done(final StepResult result) {
+    budget.completed(result);
+  }
+
+  @Override
+  public void learn(final Batch batch, final long nanos) {
+    budget.learn(batch, nanos);
+  }
+
+  @Override
+  void ended(final Sequence sequence) {
+    budget.ended(sequence);
   }
 }

@@ -110,7 +110,7 @@ public final class Timeline {
     final Svg svg = new Svg(to, LABEL + width + 2 * MARGIN, kvTop + KV_HEIGHT + MARGIN);
     svg.head(
         MARGIN,
-        "%s, %s, token budget %d: %d sequences, %d iterations, %.0f ms"
+        "%s, %s, token budget %s: %d sequences, %d iterations, %.0f ms"
             .formatted(
                 trace.header().model(),
                 trace.header().policy(),

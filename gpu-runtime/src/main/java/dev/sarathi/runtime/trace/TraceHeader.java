@@ -8,7 +8,7 @@ import dev.sarathi.runtime.EngineConfig;
  * @param format {@link #FORMAT}
  */
 public record TraceHeader(
-    String format, String model, String policy, int tokenBudget, int maxSequences) {
+    String format, String model, String policy, String tokenBudget, int maxSequences) {
 
   /** Names the format and its version. */
   public static final String FORMAT = "sarathi-iterations-1";
@@ -18,7 +18,7 @@ public record TraceHeader(
         FORMAT,
         config.model().toAbsolutePath().normalize().getFileName().toString(),
         config.policy(),
-        config.tokenBudget(),
+        config.tokenBudget().toString(),
         config.maxSequences());
   }
 }

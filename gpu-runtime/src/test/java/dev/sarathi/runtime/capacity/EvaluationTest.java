@@ -28,7 +28,8 @@ class EvaluationTest {
     assertThat(told).hasSize(2 * 2 * Deployment.known().size());
     assertThat(evaluation.rows()).hasSameSizeAs(told);
     assertThat(report.lines().filter(line -> line.startsWith("| ") && line.contains("strict,")))
-        .hasSize(2 * Deployment.known().size());
+        .as("a line of capacities and one of budgets for each model and trace")
+        .hasSize(2 * 2 * Deployment.known().size());
     assertThat(report)
         .contains("2.78", "4.69 to 6.31", "synthetic", "not measured")
         .doesNotContain("%%");

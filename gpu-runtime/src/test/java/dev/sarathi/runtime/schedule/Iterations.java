@@ -25,7 +25,10 @@ final class Iterations {
 
   Iterations(
       final Policy policy, final BlockPool pool, final int tokenBudget, final Tenancy tenancy) {
-    this(policy, pool, new Policy.Settings(tokenBudget, 100, 64, tenancy, 1, Overlap.ALL));
+    this(
+        policy,
+        pool,
+        new Policy.Settings(TokenBudget.of(tokenBudget), 100, 64, tenancy, 1, Overlap.ALL));
   }
 
   Iterations(final Policy policy, final BlockPool pool, final Policy.Settings settings) {

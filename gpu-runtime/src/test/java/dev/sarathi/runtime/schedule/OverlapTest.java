@@ -59,7 +59,7 @@ class OverlapTest {
         new Iterations(
             Policy.DECODE_FIRST,
             new BlockPool(1_000, 16),
-            new Policy.Settings(16, 100, 2, Tenancy.EQUAL, 2, Overlap.NONE));
+            new Policy.Settings(TokenBudget.of(16), 100, 2, Tenancy.EQUAL, 2, Overlap.NONE));
     iterations.add(0, 10);
     iterations.add(1, 20);
     iterations.add(2, 30);
@@ -78,6 +78,6 @@ class OverlapTest {
     return new Iterations(
         policy,
         new BlockPool(1_000, 16),
-        new Policy.Settings(16, 100, 64, Tenancy.EQUAL, 2, overlap));
+        new Policy.Settings(TokenBudget.of(16), 100, 64, Tenancy.EQUAL, 2, overlap));
   }
 }

@@ -72,7 +72,8 @@ public class SchedulerBenchmark {
         Policy.named(policy)
             .scheduler(
                 new BlockPool(RUNNING * 32, 16, true),
-                new Policy.Settings(512, 512, RUNNING, Tenancy.EQUAL, 1, Overlap.ALL));
+                new Policy.Settings(
+                    TokenBudget.of(512), 512, RUNNING, Tenancy.EQUAL, 1, Overlap.ALL));
     for (int i = 0; i < prompts.length; i++) {
       prompts[i] = random.ints(100 + random.nextInt(200), 0, 50_000).toArray();
       Arrays.fill(prompts[i], 0, 64, i % 4);

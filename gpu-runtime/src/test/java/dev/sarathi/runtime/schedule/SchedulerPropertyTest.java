@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.schedule;
 
+import java.time.Duration;
 import java.util.Map;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -30,12 +31,22 @@ class SchedulerPropertyTest {
             Arbitraries.of(Policy.values()),
             pipeline(),
             memory(),
-            Arbitraries.integers().between(1, 24),
+            budget(),
             Arbitraries.integers().between(1, 8),
             tenancy(),
             requests().list().ofMinSize(1).ofMaxSize(10),
             Arbitraries.longs())
         .as(Workload::new);
+  }
+
+  private static Arbitrary<TokenBudget> budget() {
+    return Arbitraries.frequencyOf(
+        Tuple.of(3, Arbitraries.integers().between(1, 24).map(TokenBudget::of)),
+        Tuple.of(
+            1,
+            Arbitraries.integers()
+                .between(1, 100)
+                .map(millis -> new TokenBudget.Adaptive(Duration.ofMillis(millis)))));
   }
 
   private static Arbitrary<Workload.Pipeline> pipeline() {

@@ -492,7 +492,9 @@ class StallFreeTest {
     pool = new BlockPool(blocks, 16);
     scheduler =
         Policy.STALL_FREE.scheduler(
-            pool, new Policy.Settings(tokenBudget, 0, maxSequences, Tenancy.EQUAL, 1, Overlap.ALL));
+            pool,
+            new Policy.Settings(
+                TokenBudget.of(tokenBudget), 0, maxSequences, Tenancy.EQUAL, 1, Overlap.ALL));
   }
 
   private Sequence add(final int id, final int prompt) {

@@ -14,7 +14,7 @@ record Workload(
     Policy policy,
     Pipeline pipeline,
     Memory memory,
-    int tokenBudget,
+    TokenBudget budget,
     int maxSequences,
     Tenancy tenancy,
     List<Request> requests,
@@ -101,6 +101,11 @@ record Workload(
         memory.prefixCache());
   }
 
+  /** The most tokens of an iteration: auto takes what it likes. */
+  int tokenBudget() {
+    return policy == Policy.STALL_FREE ? budget.most() : budget.tokens();
+  }
+
   int contextLength() {
     return requests.stream().mapToInt(Request::length).max().orElse(1);
   }
@@ -110,6 +115,6 @@ record Workload(
         policy.scheduler(
             pool,
             new Policy.Settings(
-                tokenBudget, contextLength(), maxSequences, tenancy, 1, pipeline.overlap()));
+                budget, contextLength(), maxSequences, tenancy, 1, pipeline.overlap()));
   }
 }

@@ -1,7 +1,7 @@
 package dev.sarathi.streams.cli;
 
-import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.batch.BatchEntry;
@@ -117,8 +117,8 @@ final class BatchCommand implements Callable<Integer> {
   @Option(
       names = "--token-budget",
       paramLabel = "N",
-      description = "Tokens of one iteration. Default: ${DEFAULT-VALUE}")
-  private int tokenBudget = 512;
+      description = "Tokens of one iteration, or auto. Default: ${DEFAULT-VALUE}")
+  private String tokenBudget = Integer.toString(TokenBudget.DEFAULT_TOKENS);
 
   @Option(
       names = "--max-sequences",
@@ -184,13 +184,14 @@ final class BatchCommand implements Callable<Integer> {
     if (output.equals(input.toAbsolutePath())) {
       throw new ParameterException(command.commandLine(), "--output is the input");
     }
-    if (tokenBudget < EngineConfig.MIN_TOKEN_BUDGET || maxSequences < 1 || threads < 0) {
+    if (maxSequences < 1 || threads < 0) {
       throw new ParameterException(
           command.commandLine(),
-          "--token-budget is %d, --max-sequences %d and --threads %d; valid is at least %d, 1 and 0"
-              .formatted(tokenBudget, maxSequences, threads, EngineConfig.MIN_TOKEN_BUDGET));
+          "--max-sequences is %d and --threads %d; valid is at least 1 and 0"
+              .formatted(maxSequences, threads));
     }
     try {
+      TokenBudget.parse(tokenBudget, TokenBudget.DEFAULT_TARGET);
       Policy.named(policy);
     } catch (final IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), "--" + e.getMessage(), e);

@@ -1,12 +1,18 @@
 package dev.sarathi.runtime.execute.simulated;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.sarathi.runtime.schedule.BatchShape;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 
 /**
@@ -25,6 +31,8 @@ import java.util.stream.Collectors;
  * @param decodeSpeed how much faster attention of decodes is than an A100's
  * @param prefillSpeed how much faster attention of prefill is than an A100's
  * @param extrapolated what was scaled or taken from elsewhere
+ * @param measured whole batches, from which all times are fitted; where there are none, they are
+ *     composed from the measured operators of {@code gpu}, {@code topology} and {@code linear}
  */
 public record Deployment(
     String name,
@@ -44,9 +52,90 @@ public record Deployment(
     double decodeSpeed,
     double prefillSpeed,
     Targets targets,
-    List<String> extrapolated) {
+    List<String> extrapolated,
+    List<Measured> measured) {
+
+  /** Fewer would not tell its terms apart. */
+  private static final int LEAST_MEASURED = 8;
+
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .enable(SerializationFeature.INDENT_OUTPUT)
+          .build();
 
   private static final List<Deployment> KNOWN = read();
+
+  public Deployment {
+    extrapolated = List.copyOf(Optional.ofNullable(extrapolated).orElse(List.of()));
+    measured = List.copyOf(Optional.ofNullable(measured).orElse(List.of()));
+  }
+
+  /** How long a batch took from its start to its end. */
+  public record Measured(BatchShape shape, double millis) {}
+
+  /**
+   * The deployment of which all that is known was measured on the executor at hand.
+   *
+   * @param tbt what is asked of P99 TBT, seconds
+   */
+  public static Deployment measured(
+      final String name, final int kvTokens, final double tbt, final List<Measured> batches) {
+    return new Deployment(
+        name,
+        name,
+        "",
+        "",
+        1,
+        1,
+        "",
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        kvTokens,
+        1,
+        1,
+        new Targets(tbt, 5 * tbt, TokenBudget.DEFAULT_TOKENS, 2_048, 16),
+        List.of("nothing: fitted to batches that were measured on this machine"),
+        batches);
+  }
+
+  /**
+   * Reads what {@link #write} wrote.
+   *
+   * @throws IllegalArgumentException if it is no profile, naming the file
+   */
+  public static Deployment read(final Path file) throws IOException {
+    try {
+      final Deployment read = JSON.readValue(file.toFile(), Deployment.class);
+      if (read.name == null
+          || read.measured.size() < LEAST_MEASURED
+          || read.kvTokens < 1
+          || read.targets == null
+          || read.stages < 1) {
+        throw new IllegalArgumentException(
+            "%s is no profile: it needs a name, stages, kv_tokens, targets and %d measured batches"
+                .formatted(file, LEAST_MEASURED));
+      }
+      return read;
+    } catch (final JsonProcessingException e) {
+      throw new IllegalArgumentException(
+          "%s is no profile: %s".formatted(file, e.getOriginalMessage()), e);
+    }
+  }
+
+  /** Writes it as JSON. */
+  public void write(final Path file) throws IOException {
+    JSON.writeValue(file.toFile(), this);
+  }
+
+  /** How many GPUs one instance has. */
+  public int gpus() {
+    return tensorParallel * stages;
+  }
 
   /**
    * What Sarathi-Serve's paper asked of it and ran it with.
@@ -91,11 +180,7 @@ public record Deployment(
 
   private static List<Deployment> read() {
     try (InputStream json = Deployment.class.getResourceAsStream("deployments.json")) {
-      return List.copyOf(
-          JsonMapper.builder()
-              .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-              .build()
-              .readValue(json, new TypeReference<List<Deployment>>() {}));
+      return List.copyOf(JSON.readValue(json, new TypeReference<List<Deployment>>() {}));
     } catch (final IOException e) {
       throw new UncheckedIOException(e);
     }

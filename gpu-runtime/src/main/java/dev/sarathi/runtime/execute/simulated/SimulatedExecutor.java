@@ -3,11 +3,14 @@ package dev.sarathi.runtime.execute.simulated;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.Limits;
 import dev.sarathi.runtime.schedule.Batch;
+import dev.sarathi.runtime.schedule.BatchShape;
+import dev.sarathi.runtime.schedule.IterationTimeModel;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.ToDoubleBiFunction;
 
 /**
  * Takes as long for a batch as the GPUs of a deployment, on a clock of its own that jumps; every
@@ -19,7 +22,10 @@ import java.util.Optional;
 public final class SimulatedExecutor implements Executor {
   private static final int BLOCK_TOKENS = 16;
 
-  private final StageTimes times;
+  /** The first round has no factors yet for the numbers of tiles. */
+  private static final int FITTING_ROUNDS = 3;
+
+  private final ToDoubleBiFunction<Batch, Integer> times;
   private final Limits limits;
   private final long[] stageFree;
   private final Deque<InFlight> inFlight = new ArrayDeque<>();
@@ -32,11 +38,27 @@ public final class SimulatedExecutor implements Executor {
    *     and launch
    */
   public SimulatedExecutor(final Deployment deployment, final double cpuMillis) {
-    this.times = new StageTimes(deployment, cpuMillis);
+    this.times =
+        deployment.measured().isEmpty() ? composed(deployment, cpuMillis) : fitted(deployment);
     this.stageFree = new long[deployment.stages()];
     this.limits =
         new Limits(
             deployment.kvTokens() / BLOCK_TOKENS, BLOCK_TOKENS, deployment.stages(), "simulated-1");
+  }
+
+  private static ToDoubleBiFunction<Batch, Integer> composed(
+      final Deployment deployment, final double cpuMillis) {
+    final StageTimes times = new StageTimes(deployment, cpuMillis);
+    return (batch, stage) -> times.millis(Work.of(batch), stage);
+  }
+
+  /** The CPU's share is in what was measured. */
+  private static ToDoubleBiFunction<Batch, Integer> fitted(final Deployment deployment) {
+    final IterationTimeModel model = new IterationTimeModel();
+    for (int round = 0; round < FITTING_ROUNDS; round++) {
+      deployment.measured().forEach(m -> model.observe(m.shape(), m.millis()));
+    }
+    return (batch, _) -> model.millis(BatchShape.of(batch));
   }
 
   @Override
@@ -56,10 +78,9 @@ public final class SimulatedExecutor implements Executor {
           "batch %d was submitted with %d in flight and the first stage busy until %d of %d ns"
               .formatted(batch.id(), inFlight.size(), stageFree[0], now));
     }
-    final Work work = Work.of(batch);
     long end = now;
     for (int stage = 0; stage < stageFree.length; stage++) {
-      end = Math.max(end, stageFree[stage]) + Math.round(times.millis(work, stage) * 1e6);
+      end = Math.max(end, stageFree[stage]) + Math.round(times.applyAsDouble(batch, stage) * 1e6);
       stageFree[stage] = end;
     }
     inFlight.add(new InFlight(batch, now, end));
