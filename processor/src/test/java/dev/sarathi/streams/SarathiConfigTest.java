@@ -39,7 +39,7 @@ class SarathiConfigTest {
     "sarathi.dead.letters.topic, '', sarathi.dead.letters.topic",
     "sarathi.tokens.topic, prompts, sarathi.tokens.topic: is also the topic of the prompts",
     "sarathi.dead.letters.topic, prompts, sarathi.dead.letters.topic: is also the topic",
-    "sarathi.token.budget, 15, Value must be at least 16",
+    "sarathi.token.budget, 15, 'token budget is 15; valid is auto, or 16 or more'",
     "sarathi.executor, tpu, 'auto, cpu, cuda'",
     "sarathi.scheduler, fifo, sarathi.scheduler",
     "sarathi.engine.window, 0, sarathi.engine.window",

@@ -1,22 +1,26 @@
 package dev.sarathi.streams.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.sarathi.runtime.capacity.Arrivals;
 import dev.sarathi.runtime.capacity.Capacity;
 import dev.sarathi.runtime.capacity.Evaluation;
 import dev.sarathi.runtime.capacity.EvaluationPictures;
 import dev.sarathi.runtime.capacity.EvaluationReport;
+import dev.sarathi.runtime.capacity.MixedLoad;
 import dev.sarathi.runtime.capacity.Scenario;
 import dev.sarathi.runtime.capacity.Slo;
 import dev.sarathi.runtime.capacity.Workload;
 import dev.sarathi.runtime.execute.simulated.Deployment;
 import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -41,6 +45,10 @@ import picocli.CommandLine.Spec;
 final class CapacityCommand implements Callable<Integer> {
   private static final String STRICT = "strict";
   private static final String RELAXED = "relaxed";
+  private static final double BURSTS = 4;
+
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
   @Spec private CommandSpec command;
 
@@ -77,8 +85,10 @@ final class CapacityCommand implements Callable<Integer> {
   @Option(
       names = "--budget",
       paramLabel = "TOKENS",
-      description = "Token budget. Default: the paper's for the model and the SLO.")
-  private Optional<Integer> budget = Optional.empty();
+      description =
+          "Token budget, or auto: chosen for each iteration. Default: the paper's for the model and"
+              + " the SLO.")
+  private Optional<String> budget = Optional.empty();
 
   @Option(
       names = "--requests",
@@ -114,6 +124,32 @@ final class CapacityCommand implements Callable<Integer> {
   private boolean chunksInFlight;
 
   @Option(
+      names = "--profile",
+      paramLabel = "FILE",
+      description = "What `sarathi profile` wrote, instead of --model.")
+  private Optional<Path> profile = Optional.empty();
+
+  @Option(
+      names = "--mixed",
+      description =
+          "Compare interactive and bulk requests on instances of their own with both on the same"
+              + " ones: half of --instances bear as much interactive load as they can within --slo"
+              + " and --ttft, in bursts; what bulk is there room for? Takes minutes.")
+  private boolean mixed;
+
+  @Option(
+      names = "--instances",
+      paramLabel = "N",
+      description = "With --mixed: of the model, an even number. Default: ${DEFAULT-VALUE}")
+  private int instances = 8;
+
+  @Option(
+      names = "--ttft",
+      paramLabel = "SECONDS",
+      description = "With --mixed: P99 TTFT of interactive requests. Default: ${DEFAULT-VALUE}")
+  private double ttft = 2;
+
+  @Option(
       names = "--paper",
       description =
           "Run every model, both SLOs, both traces and all policies instead, and print a report in"
@@ -140,6 +176,10 @@ final class CapacityCommand implements Callable<Integer> {
     try {
       if (paper) {
         evaluate();
+        return 0;
+      }
+      if (mixed) {
+        compare();
         return 0;
       }
       final Scenario scenario = scenario();
@@ -176,20 +216,59 @@ final class CapacityCommand implements Callable<Integer> {
     }
   }
 
+  private Deployment deployment() throws IOException {
+    return profile.isPresent() ? Deployment.read(profile.get()) : Deployment.named(model);
+  }
+
+  /** Bursts, unless something else is asked for. */
+  private void compare() throws IOException {
+    final Deployment deployment = deployment();
+    final double tbt = seconds(deployment.targets());
+    Workload workload = Workload.named(trace);
+    workload = requests.isPresent() ? workload.first(requests.get()) : workload;
+    final MixedLoad load =
+        MixedLoad.of(
+            deployment,
+            instances,
+            tbt,
+            ttft,
+            workload.arriving(new Arrivals(cv.orElse(BURSTS), seed.orElse(0L))));
+    final PrintWriter out = command.commandLine().getOut();
+    if (json) {
+      out.println(MAPPER.writeValueAsString(load));
+      return;
+    }
+    out.printf(
+        "%s, %d instances; interactive: %.3f requests/s of %s in bursts (CV %s),"
+            + " P99 TBT at most %s s, P99 TTFT at most %s s%n%n",
+        deployment.title(), instances, load.qps(), workload.name(), cv.orElse(BURSTS), tbt, ttft);
+    out.println("                          P99 TTFT   P99 TBT   bulk tokens/s");
+    row(out, "apart, bulk budget " + load.apart().budget(), load.apart());
+    row(out, "together, budget auto", load.together());
+    out.printf("%nTogether there is room for %.2f times the bulk.%n", load.gain());
+  }
+
+  private static void row(final PrintWriter out, final String name, final MixedLoad.Side side) {
+    out.printf(
+        "%-24s  %6.3f s  %6.3f s  %12.0f%n",
+        name, side.p99Ttft(), side.p99Tbt(), side.bulkTokens());
+  }
+
   private Scenario scenario() throws IOException {
-    final Deployment deployment = Deployment.named(model);
+    final Deployment deployment = deployment();
     final Deployment.Targets targets = deployment.targets();
     final boolean strict = seconds(targets) <= targets.strictTbt();
+    final int papers = strict ? targets.strictBudget() : targets.relaxedBudget();
     Workload workload = Workload.named(trace);
     workload = requests.isPresent() ? workload.first(requests.get()) : workload;
     if (cv.isPresent() || seed.isPresent()) {
       workload = workload.arriving(new Arrivals(cv.orElse(1.0), seed.orElse(0L)));
     }
-    return Scenario.of(
-            deployment,
-            Policy.named(policy),
-            budget.orElse(strict ? targets.strictBudget() : targets.relaxedBudget()),
-            workload)
+    return Scenario.of(deployment, Policy.named(policy), papers, workload)
+        .withTokenBudget(
+            TokenBudget.parse(
+                budget.orElse(Integer.toString(papers)),
+                Duration.ofNanos(Math.round(seconds(targets) * 1e9))))
         .withCpuMillis(cpuMillis)
         .withOverlap(chunksInFlight ? Overlap.CHUNKS : Overlap.NONE);
   }
@@ -214,7 +293,12 @@ final class CapacityCommand implements Callable<Integer> {
     final Map<String, Object> fields = new LinkedHashMap<>();
     fields.put("model", scenario.deployment().name());
     fields.put("policy", scenario.policy().toString());
-    fields.put("budget", scenario.tokenBudget());
+    fields.put(
+        "budget",
+        switch (scenario.tokenBudget()) {
+          case TokenBudget.Fixed(final int tokens) -> tokens;
+          case TokenBudget.Adaptive _ -> TokenBudget.AUTO;
+        });
     fields.put("trace", scenario.workload().name());
     fields.put("requests", scenario.workload().requests().size());
     fields.put("slo_p99_tbt_s", slo.p99Tbt());
@@ -224,13 +308,13 @@ final class CapacityCommand implements Callable<Integer> {
     fields.put("median_delay_s", capacity.medianDelay());
     fields.put("bound", capacity.bound());
     fields.put("extrapolated", scenario.deployment().extrapolated());
-    return JsonMapper.builder().build().writeValueAsString(fields);
+    return MAPPER.writeValueAsString(fields);
   }
 
   private static void print(
       final PrintWriter out, final Scenario scenario, final Slo slo, final Capacity capacity) {
     out.printf(
-        "%s, %s, token budget %d, %d requests of %s%n",
+        "%s, %s, token budget %s, %d requests of %s%n",
         scenario.deployment().title(),
         scenario.policy(),
         scenario.tokenBudget(),

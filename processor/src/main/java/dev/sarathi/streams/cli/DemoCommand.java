@@ -1,7 +1,7 @@
 package dev.sarathi.streams.cli;
 
-import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import dev.sarathi.runtime.text.Tokenizer;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.streams.SarathiConfig;
@@ -60,9 +60,9 @@ final class DemoCommand implements Callable<Integer> {
       names = "--token-budget",
       paramLabel = "N",
       description =
-          "Tokens of one iteration; with 4096 the long prompt goes in whole, and the stories wait"
+          "Tokens of one iteration, or auto; with 4096 the long prompt goes in whole, and the stories wait"
               + " for it. Default: ${DEFAULT-VALUE}")
-  private int tokenBudget = 128;
+  private String tokenBudget = "128";
 
   @Option(
       names = "--policy",
@@ -90,8 +90,8 @@ final class DemoCommand implements Callable<Integer> {
   @Override
   public Integer call() throws InterruptedException {
     tokens.ifPresent(count -> require("--tokens", count, 1));
-    require("--token-budget", tokenBudget, EngineConfig.MIN_TOKEN_BUDGET);
     requirePolicy();
+    requireTokenBudget();
     final Path folder = ModelFolder.find(model);
     // Made at the first call: now, for later the error stream is the application's log.
     final PrintWriter err = command.commandLine().getErr();
@@ -115,6 +115,14 @@ final class DemoCommand implements Callable<Integer> {
       removeHook(restore);
     }
     return 0;
+  }
+
+  private void requireTokenBudget() {
+    try {
+      TokenBudget.parse(tokenBudget, TokenBudget.DEFAULT_TARGET);
+    } catch (final IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
   }
 
   private void requirePolicy() {

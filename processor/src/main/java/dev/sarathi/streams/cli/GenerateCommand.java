@@ -12,6 +12,7 @@ import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.TokenDelta;
 import dev.sarathi.runtime.TokenListener;
 import dev.sarathi.runtime.schedule.Logprobs;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import dev.sarathi.runtime.trace.TraceWriter;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.streams.application.PromptRequests;
@@ -85,8 +86,8 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = "--token-budget",
       paramLabel = "N",
-      description = "Tokens of one iteration. Default: ${DEFAULT-VALUE}")
-  private int tokenBudget = 512;
+      description = "Tokens of one iteration, or auto. Default: ${DEFAULT-VALUE}")
+  private String tokenBudget = Integer.toString(TokenBudget.DEFAULT_TOKENS);
 
   @Option(
       names = "--threads",
@@ -192,7 +193,7 @@ final class GenerateCommand implements Callable<Integer> {
         EngineConfig.of(ModelFolder.find(model))
             .withExecutor(executor)
             .withPolicy(policy)
-            .withTokenBudget(tokenBudget)
+            .withTokenBudget(TokenBudget.parse(tokenBudget, TokenBudget.DEFAULT_TARGET))
             .withMaxSequences(sequences)
             .withWarmUp(Duration.ZERO);
     return threads.map(config::withThreads).orElse(config);

@@ -31,6 +31,8 @@ import picocli.CommandLine.Spec;
       AdminCommand.class,
       TimelineCommand.class,
       CapacityCommand.class,
+      AdviseCommand.class,
+      ProfileCommand.class,
       BrokerCommand.class,
       InfoCommand.class,
     },

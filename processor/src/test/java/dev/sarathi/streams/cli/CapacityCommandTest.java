@@ -64,7 +64,7 @@ class CapacityCommandTest {
     "--policy, fair, policy is fair; valid is stall-free",
     "--slo, fast, '--slo is fast; valid is strict, relaxed or seconds'",
     "--slo, 0, P99 TBT is to be 0.0 s; valid is above 0",
-    "--budget, 8, token budget is 8; valid is 16 or more",
+    "--budget, 8, 'token budget is 8; valid is auto, or 16 or more'",
     "--requests, 0, 0 requests of openchat_sharegpt4; valid is 1 to 2048",
     "--trace, nowhere.csv, trace is nowhere.csv; valid is arxiv_summarization",
     "--cv, -1, coefficient of variation is -1.0",

@@ -49,7 +49,7 @@ final class DemoCommandTest {
   @Test
   void shouldRefuseWhatCannotWork() {
     assertThat(run("--token-budget=15")).isEqualTo(2);
-    assertThat(err.toString()).contains("--token-budget is 15, must be at least 16");
+    assertThat(err.toString()).contains("token budget is 15; valid is auto, or 16 or more");
     assertThat(run("--tokens=0")).isEqualTo(2);
     assertThat(err.toString()).contains("--tokens is 0, must be at least 1");
   }

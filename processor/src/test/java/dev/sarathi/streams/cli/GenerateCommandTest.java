@@ -159,7 +159,7 @@ class GenerateCommandTest {
         "2 | --token-ids 5 --executor cuda | executor is cuda, which this version does not have; valid is auto or cpu",
         "2 | --token-ids 5 --executor tpu | executor is tpu; valid is auto, cpu or cuda",
         "2 | --token-ids 5 --policy fifo | policy is fifo; valid is stall-free",
-        "2 | --token-ids 5 --token-budget 15 | token budget is 15; valid is 16 or more",
+        "2 | --token-ids 5 --token-budget 15 | token budget is 15; valid is auto, or 16 or more",
         "2 | --token-ids 5 --threads 0 | threads is 0; valid is 1 or more",
         "2 | --token-ids 5 --temperature -1 | temperature: -1.0 is not a finite number of 0 or more",
         "2 | --token-ids 5 --n 2000000000 | n: 2000000000 is more than 128",
