@@ -7,6 +7,7 @@ import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -94,6 +95,21 @@ final class ApplicationProcess implements AutoCloseable {
       return Files.readString(log());
     } catch (final IOException e) {
       return e.toString();
+    }
+  }
+
+  /** Waits until it has logged something since its last start. */
+  void awaitLine(final String part, final Duration limit) {
+    final long deadline = System.nanoTime() + limit.toNanos();
+    while (!logged().contains(part)) {
+      if (System.nanoTime() > deadline || !process.isAlive()) {
+        throw new IllegalStateException("no line with " + part + " in:\n" + logged());
+      }
+      try {
+        Thread.sleep(50);
+      } catch (final InterruptedException e) {
+        throw new IllegalStateException(e);
+      }
     }
   }
 

@@ -40,7 +40,7 @@ class BackpressureTest {
           Map.of("bootstrap.servers", broker.bootstrapServers(), "application.id", "backpressure");
       try (ApplicationProcess application =
           ApplicationProcess.start(directory.resolve("application"), settings)) {
-        await(application, 60, () -> application.logged().contains("streams RUNNING"));
+        application.awaitLine("streams RUNNING", Duration.ofSeconds(60));
         Prompts.send(broker.bootstrapServers(), "prompts", prompts());
 
         // when they have all come in, while the first are served
@@ -82,19 +82,6 @@ class BackpressureTest {
             .isEqualTo(1);
         assertThat(application.logged()).doesNotContain("ERROR").doesNotContain("OutOfMemory");
       }
-    }
-  }
-
-  private static void await(
-      final ApplicationProcess application,
-      final int seconds,
-      final java.util.function.BooleanSupplier condition)
-      throws InterruptedException {
-    final long deadline = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
-    while (!condition.getAsBoolean()) {
-      assertThat(System.nanoTime()).as(application::logged).isLessThan(deadline);
-      assertThat(application.process().isAlive()).as(application::logged).isTrue();
-      Thread.sleep(100);
     }
   }
 

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** Sends prompts. */
@@ -25,6 +26,18 @@ final class Prompts {
         producer.send(new ProducerRecord<>(topic, request.getId().orElseThrow(), request));
       }
       producer.flush();
+    }
+  }
+
+  /** Cancels requests by the tombstones of their ids. */
+  static void cancel(
+      final String bootstrapServers, final String topic, final Collection<String> ids) {
+    try (Producer<String, byte[]> producer =
+        new KafkaProducer<>(
+            Map.of("bootstrap.servers", bootstrapServers),
+            new StringSerializer(),
+            new ByteArraySerializer())) {
+      ids.forEach(id -> producer.send(new ProducerRecord<>(topic, id, null)));
     }
   }
 }
