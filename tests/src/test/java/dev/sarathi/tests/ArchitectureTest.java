@@ -91,7 +91,7 @@ class ArchitectureTest {
           .whereLayer("capacity")
           .mayOnlyAccessLayers("trace", "engine", "execute", "schedule", "cache")
           .whereLayer("trace")
-          .mayOnlyAccessLayers("engine")
+          .mayOnlyAccessLayers("engine", "schedule")
           .whereLayer("engine")
           .mayOnlyAccessLayers("execute", "schedule", "cache", "model", "text")
           .whereLayer("execute")
@@ -105,7 +105,10 @@ class ArchitectureTest {
           .whereLayer("text")
           .mayNotAccessAnyLayer();
 
-  /** So that what is measured, simulated or traced is what ships; a warm-up schedules nothing. */
+  /**
+   * So that what is measured, simulated or traced is what ships; warm-up and calibration schedule
+   * nothing.
+   */
   @ArchTest
   static final ArchRule onlyThePoliciesShouldComposeBatches =
       noClasses()
@@ -113,6 +116,8 @@ class ArchitectureTest {
           .resideOutsideOfPackage("dev.sarathi.runtime.schedule..")
           .and()
           .doNotHaveFullyQualifiedName("dev.sarathi.runtime.WarmUp")
+          .and()
+          .doNotHaveFullyQualifiedName("dev.sarathi.runtime.execute.Calibration")
           .should()
           .callConstructorWhere(
               target(owner(type(Batch.class))).as("the target is a constructor of Batch"));
