@@ -2,6 +2,7 @@ package dev.sarathi.streams;
 
 import dev.sarathi.runtime.GenerationEngine;
 import dev.sarathi.runtime.GenerationRequest;
+import dev.sarathi.streams.internal.Fence;
 import dev.sarathi.streams.internal.GenerationProcessor;
 import dev.sarathi.streams.internal.JobRules;
 import dev.sarathi.streams.internal.NodeState;
@@ -15,6 +16,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.function.Predicate;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.streams.processor.api.Processor;
@@ -66,7 +69,8 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
         supplies.outlet(),
         supplies.names(),
         supplies.node(),
-        supplies.jobs());
+        supplies.jobs(),
+        supplies.fence());
   }
 
   @Override
@@ -84,7 +88,8 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
       Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
       StoreNames names,
       NodeState node,
-      Optional<JobRules<K, V, W>> jobs) {}
+      Optional<JobRules<K, V, W>> jobs,
+      Optional<Fence<K, W>> fence) {}
 
   /** A node whose requests are being described. */
   public static final class Draft<K, V> {
@@ -162,7 +167,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      */
     public <W> Named<K, V, W> results(
         final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
-      return new Named<>(this, outlet, Optional.empty());
+      return new Named<>(this, outlet, Optional.empty(), Optional.empty());
     }
 
     private static <K, V, W> Routed<K, W> keyedAsOrigin(
@@ -194,14 +199,17 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     private final Draft<K, V> draft;
     private final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet;
     private final Optional<JobRules<K, V, W>> jobs;
+    private final Optional<Fence<K, W>> fence;
 
     private Named(
         final Draft<K, V> draft,
         final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet,
-        final Optional<JobRules<K, V, W>> jobs) {
+        final Optional<JobRules<K, V, W>> jobs,
+        final Optional<Fence<K, W>> fence) {
       this.draft = draft;
       this.outlet = outlet;
       this.jobs = jobs;
+      this.fence = fence;
     }
 
     /**
@@ -216,7 +224,25 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
         final Function<V, Optional<String>> job,
         final BiFunction<K, Headers, Optional<String>> cancelled,
         final Function<JobProgress, List<Routed<K, W>>> progress) {
-      return new Named<>(draft, outlet, Optional.of(new JobRules<>(job, cancelled, progress)));
+      return new Named<>(
+          draft, outlet, Optional.of(new JobRules<>(job, cancelled, progress)), fence);
+    }
+
+    /**
+     * Closes a gap that Kafka Streams leaves: an instance that was cut off from the brokers may
+     * still commit what it generated after its tasks have moved, unless a record of their input
+     * came to it since it took them up. With a fence, a task that is taken up with unfinished
+     * requests sends a record to its own input, and writes nothing else before one has come.
+     *
+     * <p>The input has to be a topic that the node's topology reads itself and may write to, by a
+     * sink that {@code record} names; what lies between source and node has to pass the record on.
+     *
+     * @param record makes the record for a partition of the input, routed to that sink
+     * @param isFence tells such a record by its headers
+     */
+    public Named<K, V, W> fencing(
+        final IntFunction<Routed<K, W>> record, final Predicate<Headers> isFence) {
+      return new Named<>(draft, outlet, jobs, Optional.of(new Fence<>(record, isFence)));
     }
 
     /**
@@ -233,7 +259,8 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
               outlet,
               new StoreNames(name),
               new NodeState(),
-              jobs));
+              jobs,
+              fence));
     }
   }
 }

@@ -35,6 +35,7 @@ final class GenerationTopology {
   private static final String TOKENS = "tokens";
   private static final String COMPLETIONS = "completions";
   private static final String JOBS = "jobs";
+  private static final String FENCES = "fences";
   private static final String DEAD_LETTERS = "dead-letters";
 
   private final SarathiConfig config;
@@ -65,6 +66,13 @@ final class GenerationTopology {
                     SarathiSerdes.promptRequest(registry).deserializer(), GENERATE, DEAD_LETTERS),
             PROMPTS)
         .addProcessor(GENERATE, generation(), DECODE);
+    topology.addSink(
+        FENCES,
+        config.getString(SarathiConfig.PROMPTS_TOPIC_CONFIG),
+        new ByteArraySerializer(),
+        new ByteArraySerializer(),
+        FenceRecord::partition,
+        GENERATE);
     addSink(topology, TOKENS, SarathiConfig.TOKENS_TOPIC_CONFIG, GENERATE);
     addSink(topology, COMPLETIONS, SarathiConfig.COMPLETIONS_TOPIC_CONFIG, GENERATE);
     addSink(topology, JOBS, SarathiConfig.JOBS_TOPIC_CONFIG, GENERATE);
@@ -92,7 +100,8 @@ final class GenerationTopology {
             .request((key, prompt) -> prompt.toGenerationRequest(engine.modelName(), maxTokens))
             .carrying(Serdes.ByteArray(), SourcePrompt.carriedSerde())
             .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
-            .results(result -> outputs.get().records(result));
+            .results(result -> outputs.get().records(result))
+            .fencing(FenceRecord.record(FENCES), FenceRecord::is);
     return topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
         .map(
             topic ->

@@ -58,6 +58,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private static final int SWEPT_AT_ONCE = 1_000;
 
   private static final long BACKLOG_INTERVAL_MILLIS = 1_000;
+  private static final long FENCE_PATIENCE_MILLIS = 30_000;
 
   /** How the engine is handed a request. */
   interface Handover {
@@ -73,6 +74,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private final StoreNames names;
   private final NodeState node;
   private final Optional<JobRules<K, V, W>> jobRules;
+  private final Optional<Fence<K, W>> fence;
   private ProcessorContext<K, W> context;
   private GenerationStores stores;
   private GenerationMetrics metrics;
@@ -94,6 +96,12 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private long staleTokensRecorded;
   private long backlogRecorded;
 
+  /** Whether a record has come to this incarnation, or none is needed; see {@link Fence}. */
+  private boolean fenced;
+
+  /** When the fence was sent, in milliseconds; 0 before. */
+  private long fenceSent;
+
   /** Whether this incarnation had its first turn. */
   private boolean begun;
 
@@ -109,6 +117,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /**
    * @param node what all processors of the node share
    * @param jobRules what it knows of jobs; absent to count none
+   * @param fence what it waits for before it goes on with unfinished requests; absent not to wait
    */
   public GenerationProcessor(
       final GenerationEngine engine,
@@ -117,8 +126,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
       final NodeState node,
-      final Optional<JobRules<K, V, W>> jobRules) {
-    this(engine, engine::resume, settings, requests, mapper, names, node, jobRules);
+      final Optional<JobRules<K, V, W>> jobRules,
+      final Optional<Fence<K, W>> fence) {
+    this(engine, engine::resume, settings, requests, mapper, names, node, jobRules, fence);
   }
 
   GenerationProcessor(
@@ -129,7 +139,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       final Function<GenerationResult<K, V>, List<Routed<K, W>>> mapper,
       final StoreNames names,
       final NodeState node,
-      final Optional<JobRules<K, V, W>> jobRules) {
+      final Optional<JobRules<K, V, W>> jobRules,
+      final Optional<Fence<K, W>> fence) {
     this.engine = engine;
     this.handover = handover;
     this.settings = settings;
@@ -138,6 +149,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.names = names;
     this.node = node;
     this.jobRules = jobRules;
+    this.fence = fence;
   }
 
   @Override
@@ -155,6 +167,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
     this.backlogRecorded = 0;
+    this.fenced = false;
+    this.fenceSent = 0;
     this.begun = false;
     this.engineFull = false;
     this.failed = false;
@@ -203,6 +217,10 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
         "request",
         () -> {
           pace.arrived();
+          fenced = true;
+          if (fence.filter(f -> f.isFence().test(record.headers())).isPresent()) {
+            return;
+          }
           if (record.value() == null) {
             final Optional<String> job = jobs.cancelledBy(record.key(), record.headers());
             if (job.isPresent()) {
@@ -269,6 +287,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     keepPace();
     recordStaleTokens();
     recordBacklog();
+    if (!mayWrite()) {
+      return;
+    }
     boolean effects = begin() | submitAdmitted();
     effects |= drain();
     effects |= sweep();
@@ -278,6 +299,31 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
       context.commit();
     }
+  }
+
+  /** Whether the commit of what is written now will be checked; see {@link Fence}. */
+  private boolean mayWrite() {
+    if (fenced) {
+      return true;
+    }
+    final long now = context.currentSystemTimeMs();
+    if (fenceSent == 0) {
+      if (fence.isEmpty() || !stores.holdsRequests()) {
+        fenced = true;
+        return true;
+      }
+      outlet.forward(fence.get().record().apply(context.taskId().partition()));
+      context.commit();
+      fenceSent = now;
+    } else if (now - fenceSent > FENCE_PATIENCE_MILLIS) {
+      LOG.warn(
+          "task {} has waited {} s for a record of its input, and does not go on before; it has sent"
+              + " one itself",
+          context.taskId(),
+          FENCE_PATIENCE_MILLIS / 1_000);
+      fenceSent = now;
+    }
+    return false;
   }
 
   private void keepPace() {

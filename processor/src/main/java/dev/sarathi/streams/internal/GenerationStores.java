@@ -144,6 +144,12 @@ final class GenerationStores {
     }
   }
 
+  boolean holdsRequests() {
+    try (KeyValueIterator<Bytes, byte[]> all = requests.all()) {
+      return all.hasNext();
+    }
+  }
+
   StoredAttempt attempt(final Bytes position) {
     return Optional.ofNullable(progress.get(Position.attemptKey(position)))
         .map(bytes -> decode(bytes, StoredAttempt::fromByteBuffer))

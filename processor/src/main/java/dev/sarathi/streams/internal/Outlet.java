@@ -89,7 +89,7 @@ final class Outlet<K, V, W> {
     }
   }
 
-  private void forward(final Routed<K, W> routed) {
+  void forward(final Routed<K, W> routed) {
     if (routed.child().isPresent()) {
       context.forward(routed.record(), routed.child().get());
     } else {

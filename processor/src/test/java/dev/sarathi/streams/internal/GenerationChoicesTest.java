@@ -251,6 +251,7 @@ class GenerationChoicesTest {
                         Optional.empty())),
             names,
             node,
+            Optional.empty(),
             Optional.empty());
       }
 

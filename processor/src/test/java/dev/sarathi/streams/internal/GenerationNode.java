@@ -98,6 +98,16 @@ final class GenerationNode implements AutoCloseable {
     read();
   }
 
+  /** The keys of what came into another topic since the last look. */
+  List<String> keysIn(final String topic) {
+    return driver
+        .createOutputTopic(topic, new StringDeserializer(), new StringDeserializer())
+        .readKeyValuesToList()
+        .stream()
+        .map(record -> record.key)
+        .toList();
+  }
+
   /** The total of one of the processor's metrics. */
   double total(final String operation) {
     return driver.metrics().entrySet().stream()

@@ -210,6 +210,53 @@ class GenerationProcessorTest {
     }
   }
 
+  @Test
+  void shouldWriteNothingBeforeARecordHasComeToATaskWithUnfinishedRequests() {
+    final Topology fencing =
+        topology(
+                draft(GenerationProcessorTest::request)
+                    .settings(settings().maxUncommittedTokens(20).get())
+                    .<GenerationResult<String, String>>results(
+                        result -> routed(result, Optional.of("sink")))
+                    .fencing(
+                        partition ->
+                            new Routed<>(
+                                new Record<>("fence-" + partition, null, 0), Optional.of("fences")),
+                        headers -> headers.lastHeader("fence") != null)
+                    .as("generate"))
+            .addSink(
+                "fences", "fences", new StringSerializer(), (topic, result) -> null, "generate");
+    try (GenerationNode later = new GenerationNode(fencing, directory)) {
+      try (GenerationNode earlier = new GenerationNode(fencing, directory)) {
+        // given: a generation under way, which needed no fence since its prompt had just come
+        earlier.send("a", "100 " + PROMPT);
+        earlier.until(() -> earlier.tokens("a").size() > 20);
+        assertThat(earlier.keysIn("fences")).isEmpty();
+        later.restoreFrom(earlier);
+      }
+
+      // when a task is taken up to which nothing comes
+      for (int i = 0; i < 50; i++) {
+        later.turn();
+        GenerationNode.pause();
+      }
+
+      // then it sends one fence, and nothing else
+      assertThat(later.keysIn("fences")).containsExactly("fence-0");
+      assertThat(later.records).isEmpty();
+      assertThat(later.total("resumed")).isZero();
+
+      // when the fence comes, or any record
+      later.send("fence-0", null, new RecordHeaders().add("fence", new byte[0]));
+      later.untilEnded("a");
+
+      // then it goes on, and takes the fence for no request
+      assertThat(later.keysIn("fences")).isEmpty();
+      assertThat(later.parts("a").getFirst().index()).isGreaterThan(20);
+      assertThat(later.records).allMatch(record -> record.value().id().equals("a"));
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 63, 64, 65, 128, 149})
   void shouldResumeAtAnyToken(final int emitted) {
@@ -884,13 +931,14 @@ class GenerationProcessorTest {
   static Generation<String, String, GenerationResult<String, String>> generation(
       final Generation.Draft<String, String> draft) {
     return draft
-        .<GenerationResult<String, String>>results(
-            result ->
-                List.of(
-                    new Routed<>(
-                        new Record<>(result.id(), result, 0, result.origin().headers()),
-                        Optional.empty())))
+        .<GenerationResult<String, String>>results(result -> routed(result, Optional.empty()))
         .as("generate");
+  }
+
+  private static List<Routed<String, GenerationResult<String, String>>> routed(
+      final GenerationResult<String, String> result, final Optional<String> child) {
+    return List.of(
+        new Routed<>(new Record<>(result.id(), result, 0, result.origin().headers()), child));
   }
 
   static Topology topology(
