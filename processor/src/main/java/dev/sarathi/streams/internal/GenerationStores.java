@@ -36,6 +36,7 @@ final class GenerationStores {
         ClassSecurityValidator.composite(
             ClassSecurityValidator.getGlobal(),
             type -> type.getPackage() == StoredRequest.class.getPackage()));
+    StoredSchemas.load();
   }
 
   private final KeyValueStore<Bytes, byte[]> requests;
