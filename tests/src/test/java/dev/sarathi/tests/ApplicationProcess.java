@@ -4,6 +4,8 @@ import com.sun.tools.attach.VirtualMachine;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.io.Writer;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryMXBean;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.TimeUnit;
 import javax.management.JMException;
 import javax.management.MBeanServerConnection;
 import javax.management.ObjectName;
@@ -22,13 +25,13 @@ import javax.management.remote.JMXServiceURL;
 /** The application in a JVM of its own, which can be killed and looked at. */
 final class ApplicationProcess implements AutoCloseable {
   private final Path directory;
-  private final Path config;
+  private final List<String> main;
   private Process process;
   private int starts;
 
-  private ApplicationProcess(final Path directory, final Path config) {
+  private ApplicationProcess(final Path directory, final List<String> main) {
     this.directory = directory;
-    this.config = config;
+    this.main = main;
   }
 
   /**
@@ -39,27 +42,54 @@ final class ApplicationProcess implements AutoCloseable {
    *     memory
    */
   static ApplicationProcess start(final Path directory, final Map<String, ?> settings) {
+    return start(
+        directory,
+        settings,
+        List.of("dev.sarathi.streams.cli.Sarathi", "run", "--config", config(directory)));
+  }
+
+  /** Starts one whose engine pauses after each iteration, and dies of poison. */
+  static ApplicationProcess faulty(
+      final Path directory, final Map<String, ?> settings, final Duration pause) {
+    return start(
+        directory,
+        settings,
+        List.of(
+            FaultyApplication.class.getName(), config(directory), Long.toString(pause.toMillis())));
+  }
+
+  private static ApplicationProcess start(
+      final Path directory, final Map<String, ?> settings, final List<String> main) {
+    final ApplicationProcess application = new ApplicationProcess(directory, main);
+    application.configure(settings);
+    application.start();
+    return application;
+  }
+
+  private static String config(final Path directory) {
+    return directory.resolve("application.properties").toString();
+  }
+
+  /** Writes down the settings of the next start, besides those of every test. */
+  void configure(final Map<String, ?> settings) {
     final Properties properties = new Properties();
     properties.setProperty("schema.registry.url", "mock://tests");
     properties.setProperty("state.dir", directory.resolve("state").toString());
     properties.setProperty("sarathi.model", Stories.MODEL.toString());
     properties.setProperty("sarathi.cpu.threads", "1");
     settings.forEach((name, value) -> properties.setProperty(name, value.toString()));
-    final Path file = directory.resolve("application.properties");
     try {
       Files.createDirectories(directory);
-      try (Writer writer = Files.newBufferedWriter(file, StandardCharsets.UTF_8)) {
+      try (Writer writer =
+          Files.newBufferedWriter(Path.of(config(directory)), StandardCharsets.UTF_8)) {
         properties.store(writer, null);
       }
     } catch (final IOException e) {
       throw new UncheckedIOException(e);
     }
-    final ApplicationProcess application = new ApplicationProcess(directory, file);
-    application.start();
-    return application;
   }
 
-  /** Starts it again, after {@link #kill}. */
+  /** Starts it again, once it has ended. */
   void start() {
     final List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -69,10 +99,7 @@ final class ApplicationProcess implements AutoCloseable {
     command.add("-Xmx512m");
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
-    command.add("dev.sarathi.streams.cli.Sarathi");
-    command.add("run");
-    command.add("--config");
-    command.add(config.toString());
+    command.addAll(main);
     starts++;
     try {
       process =
@@ -123,6 +150,33 @@ final class ApplicationProcess implements AutoCloseable {
       process.destroyForcibly().waitFor();
     } catch (final InterruptedException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  /** SIGTERM, and SIGKILL if that does not help. */
+  void stop() {
+    process.destroy();
+    try {
+      if (process.waitFor(15, TimeUnit.SECONDS)) {
+        return;
+      }
+    } catch (final InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    kill();
+  }
+
+  /** Heap in use, in bytes, garbage included. */
+  long heapBytes() {
+    try (JMXConnector connector = JMXConnectorFactory.connect(management())) {
+      return ManagementFactory.newPlatformMXBeanProxy(
+              connector.getMBeanServerConnection(),
+              ManagementFactory.MEMORY_MXBEAN_NAME,
+              MemoryMXBean.class)
+          .getHeapMemoryUsage()
+          .getUsed();
+    } catch (final IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.sarathi.tests;
 
+import dev.sarathi.runtime.EmittedChoice;
 import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.EngineFailedException;
 import dev.sarathi.runtime.FinishReason;
@@ -39,12 +40,32 @@ public final class Oracle implements AutoCloseable {
     return ask(request).join();
   }
 
+  /** What this engine's tokens depend on besides the request. */
+  String fingerprint() {
+    return engine.fingerprint();
+  }
+
+  /** A request of one choice, of which another engine has emitted the first tokens. */
+  Answer continued(final PromptRequest request, final List<Integer> emitted) {
+    final int[] before = emitted.stream().mapToInt(Integer::intValue).toArray();
+    final Answer rest = ask(request, List.of(new EmittedChoice(before, false))).join().getFirst();
+    final List<Integer> tokens = new ArrayList<>(emitted);
+    tokens.addAll(rest.tokens());
+    return new Answer(tokens, rest.text(), rest.reason());
+  }
+
   /** Every choice of a request, once they have ended. */
   public CompletableFuture<List<Answer>> ask(final PromptRequest request) {
+    return ask(request, List.of());
+  }
+
+  private CompletableFuture<List<Answer>> ask(
+      final PromptRequest request, final List<EmittedChoice> emitted) {
     final List<Choice> choices = Stream.generate(Choice::new).limit(request.getN()).toList();
     final CompletableFuture<Void> ended = new CompletableFuture<>();
-    engine.submit(
+    engine.resume(
         generationRequest(request),
+        emitted,
         new TokenListener() {
           @Override
           public void onTokens(final TokenDelta delta) {
