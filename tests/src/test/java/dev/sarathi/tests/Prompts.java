@@ -18,7 +18,14 @@ final class Prompts {
       final String bootstrapServers, final String topic, final Collection<PromptRequest> requests) {
     try (Producer<String, PromptRequest> producer =
         new KafkaProducer<>(
-            Map.of("bootstrap.servers", bootstrapServers, "max.request.size", 1 << 22),
+            Map.of(
+                "bootstrap.servers",
+                bootstrapServers,
+                "max.request.size",
+                1 << 22,
+                // Few go in one batch, and so are read at once.
+                "linger.ms",
+                100),
             new StringSerializer(),
             SarathiSerdes.promptRequest(Map.of("schema.registry.url", "mock://tests"))
                 .serializer())) {

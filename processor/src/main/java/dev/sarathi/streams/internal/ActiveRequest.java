@@ -88,6 +88,11 @@ final class ActiveRequest<K, V> {
     return first;
   }
 
+  /** Whether this attempt has brought a token. */
+  boolean hasProgressed() {
+    return progressed;
+  }
+
   /** Writes down what came: each chunk that was filled, and each that is open. */
   void progress(final List<TokenDelta> deltas, final Chunks progress) {
     for (final TokenDelta delta : deltas) {

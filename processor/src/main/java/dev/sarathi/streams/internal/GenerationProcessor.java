@@ -93,6 +93,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   /** Requests from a position on, or from the beginning. */
   private record Sweep(Optional<Bytes> from) {}
 
+  /** The request whose last attempt is being made. */
+  private Optional<Bytes> onTrial = Optional.empty();
+
   private long staleTokensRecorded;
   private long backlogRecorded;
 
@@ -163,6 +166,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.intake =
         new Intake<>(engine, settings, requests, context, names, stores, metrics, outlet, jobs);
     this.sweep = Optional.empty();
+    this.onTrial = Optional.empty();
     this.window = new Window<>(settings.window());
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
     this.staleTokensRecorded = 0;
@@ -202,6 +206,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
         node.handBack(context.taskId());
       }
       window.abandon();
+      node.endTrial(this);
       results.close();
       recordStaleTokens();
       punctuation.cancel();
@@ -293,7 +298,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     boolean effects = begin() | submitAdmitted();
     effects |= drain();
     effects |= sweep();
-    effects |= window.fill(stores, this::admit);
+    endTrial();
+    effects |= window.fill(stores, this::mayAdmit, this::admit);
     effects |= jobs.publish();
     if (effects) {
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
@@ -492,12 +498,40 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     return request;
   }
 
+  /**
+   * A request whose last attempt this would be is tried apart from others of its kind. Of requests
+   * that were taken up together with one that kills the process, each has lost as many attempts;
+   * the innocent bring a token on their last.
+   */
+  private boolean mayAdmit(final Bytes position) {
+    final int suspicious = suspicious(stores.attempt(position));
+    if (suspicious == 0 || suspicious != settings.maxAttempts() - 1) {
+      return true;
+    }
+    if (onTrial.isPresent() || !node.beginTrial(this)) {
+      return false;
+    }
+    onTrial = Optional.of(position);
+    return true;
+  }
+
+  private void endTrial() {
+    if (onTrial.filter(position -> !window.awaitsProgress(position)).isPresent()) {
+      onTrial = Optional.empty();
+      node.endTrial(this);
+    }
+  }
+
+  /** An attempt that ended by a rebalance, or by what befell a neighbour, says nothing. */
+  private int suspicious(final StoredAttempt before) {
+    return Math.max(0, before.getWithoutProgress() - (takenBack ? 1 : 0));
+  }
+
   /** Begins a further attempt at a stored request, or ends it if there is to be none. */
   private Optional<ActiveRequest<K, V>> admit(final Bytes position, final StoredRequest stored) {
     final ActiveRequest<K, V> request = load(position, stored);
     final StoredAttempt before = stores.attempt(position);
-    // An attempt that ended by a rebalance, or by what befell a neighbour, says nothing against it.
-    final int suspicious = Math.max(0, before.getWithoutProgress() - (takenBack ? 1 : 0));
+    final int suspicious = suspicious(before);
     if (request.request.deadline().filter(Instant.now()::isAfter).isPresent()) {
       endEarly(request, FinishReason.DEADLINE, Optional.empty());
       return Optional.empty();

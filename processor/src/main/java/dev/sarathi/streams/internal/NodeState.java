@@ -2,6 +2,7 @@ package dev.sarathi.streams.internal;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.streams.processor.TaskId;
 
 /**
@@ -11,6 +12,7 @@ import org.apache.kafka.streams.processor.TaskId;
  */
 public final class NodeState {
   private final Set<TaskId> handedBack = ConcurrentHashMap.newKeySet();
+  private final AtomicReference<Object> onTrial = new AtomicReference<>();
   private final ThreadLocal<Pace.Arrivals> arrivals = ThreadLocal.withInitial(Pace.Arrivals::new);
 
   /** Notes that a task's processor ended without a failure of its own. */
@@ -21,6 +23,21 @@ public final class NodeState {
   /** Whether the task's last processor in this process ended so; true once for each. */
   boolean takeBack(final TaskId task) {
     return handedBack.remove(task);
+  }
+
+  /**
+   * Asks to take up a request for the last time, which nobody else does meanwhile: what takes the
+   * process down with it would spend the last attempts of others.
+   *
+   * @return whether the caller may
+   */
+  boolean beginTrial(final Object processor) {
+    return onTrial.compareAndSet(null, processor);
+  }
+
+  /** Lets another begin, if this processor had begun. */
+  void endTrial(final Object processor) {
+    onTrial.compareAndSet(processor, null);
   }
 
   /** What comes to the processors of the calling stream thread. */

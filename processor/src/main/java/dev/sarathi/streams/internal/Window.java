@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BiFunction;
+import java.util.function.Predicate;
 import org.apache.kafka.common.utils.Bytes;
 
 /**
@@ -42,11 +43,13 @@ final class Window<K, V> {
   /**
    * Takes requests from the store until the window is full.
    *
+   * @param ready whether a request may be taken now; if not, it and those behind it wait
    * @param admission makes a stored request an active one; empty if it ended right there
    * @return whether any was taken
    */
   boolean fill(
       final GenerationStores stores,
+      final Predicate<Bytes> ready,
       final BiFunction<Bytes, StoredRequest, Optional<ActiveRequest<K, V>>> admission) {
     if (!backlog || requests.size() >= limit) {
       return false;
@@ -57,7 +60,7 @@ final class Window<K, V> {
             cursor,
             (position, stored) -> {
               if (!requests.containsKey(position)) {
-                if (requests.size() >= limit) {
+                if (requests.size() >= limit || !ready.test(position)) {
                   return false;
                 }
                 admission.apply(position, stored).ifPresent(this::admit);
@@ -110,6 +113,12 @@ final class Window<K, V> {
 
   int admitted() {
     return admitted.size();
+  }
+
+  /** Whether the request at a position is here, and its attempt has brought no token yet. */
+  boolean awaitsProgress(final Bytes position) {
+    final ActiveRequest<K, V> request = requests.get(position);
+    return request != null && !request.hasProgressed();
   }
 
   boolean holds(final ActiveRequest<K, V> request) {
