@@ -669,6 +669,44 @@ class GenerationProcessorTest {
   }
 
   @Test
+  void shouldMakeLastAttemptsOneAfterTheOther() {
+    try (GenerationNode node = node(settings().maxAttempts(3).get())) {
+      // given: one of these may have killed the process twice
+      node.send("a", "5 " + PROMPT);
+      node.send("b", "5 " + PROMPT);
+      node.send("c", "5 " + PROMPT);
+      final List<Bytes> positions = node.keys(node.requests());
+      positions.forEach(
+          position ->
+              node.progress()
+                  .put(
+                      Position.attemptKey(position),
+                      GenerationStores.encode(new StoredAttempt(2, 2, null))));
+
+      // when
+      node.turn();
+
+      // then
+      assertThat(positions)
+          .extracting(
+              position ->
+                  GenerationStores.decode(
+                          node.progress().get(Position.attemptKey(position)),
+                          StoredAttempt::fromByteBuffer)
+                      .getWithoutProgress())
+          .containsExactly(3, 2, 2);
+
+      // when
+      node.untilEnded("a", "b", "c");
+
+      // then
+      for (final String id : List.of("a", "b", "c")) {
+        assertAsOracle(node, id, request(id, "5 " + PROMPT));
+      }
+    }
+  }
+
+  @Test
   void shouldNotHoldAnAttemptAgainstARequestThatLostItsTask() {
     final GenerationSettings once = settings().maxAttempts(1).get();
     final Topology topology = topology(generation(once));
