@@ -11,24 +11,27 @@ import java.util.function.LongFunction;
  * its last token; in a pipeline the batch must be through all stages by then, and must leave the
  * decodes that come next room for as much.
  *
- * <p>More is not always faster: large chunks make each prefill cheaper and all decodes slower, so
- * that these hold their places longer. From the lengths of what has ended lately follows the size
- * at which prompts come as fast as answers go.
+ * <p>More is not always faster: large chunks make the decodes beside them slow, which then hold
+ * their places longer, and in a pipeline every stage waits for the longest batch in flight. From the
+ * lengths of what has ended lately, the KV cache and the model follows the size with which the
+ * highest load is borne.
  */
 final class AdaptiveBudget implements PrefillBudget {
   private static final int TILE = IterationTimeModel.TILE;
   private static final int MOST_TILES = TokenBudget.Adaptive.MOST_TOKENS / TILE;
 
-  /** The share of iterations with prefill at a load that is high and still borne. */
-  private static final double BUSY = 0.9;
-
-  /** What a step to a larger size must gain for each stage beyond the first: bubbles grow. */
-  private static final double BUBBLE = 0.05;
-
   /** How much of the model's error is kept away from the target, and at most. */
   private static final double CAUTION = 1.5;
 
   private static final double MOST_CAUTION = 0.2;
+
+  /** Up to the load at which every other prompt waits longer, in seconds. */
+  private static final double PATIENCE = 2;
+
+  /** What a larger size must gain: the rates are not known more exactly. */
+  private static final double GAIN = 0.03;
+
+  private static final int BISECTIONS = 12;
 
   /** The decodes of bulk are to leave the other half of the target to prefill. */
   private static final double BULK_SHARE = 0.5;
@@ -39,6 +42,8 @@ final class AdaptiveBudget implements PrefillBudget {
   private final long target;
   private final int stages;
   private final int maxSequences;
+  private final long kvTokens;
+  private final boolean chunksInFlight;
   private final IterationTimeModel model = new IterationTimeModel();
   private final Deque<BatchShape> inFlight = new ArrayDeque<>();
 
@@ -50,13 +55,26 @@ final class AdaptiveBudget implements PrefillBudget {
   private double endedPrompts;
   private double endedAnswers;
 
+  /** The positions that all their tokens had before them. */
+  private double endedPromptContext;
+
+  private double endedAnswerContext;
+
+  /** What {@link #fastestTiles} has found, until something ends. */
+  private int fastest = MOST_TILES;
+
+  private boolean fastestIsKnown = true;
+
   /**
    * @param target for the time between two tokens, in nanoseconds
+   * @param kvTokens that the KV cache holds
    */
-  AdaptiveBudget(final long target, final int stages, final int maxSequences) {
+  AdaptiveBudget(final long target, final Policy.Settings settings, final long kvTokens) {
     this.target = target;
-    this.stages = stages;
-    this.maxSequences = maxSequences;
+    this.stages = settings.stages();
+    this.maxSequences = settings.maxSequences();
+    this.kvTokens = kvTokens;
+    this.chunksInFlight = settings.overlap() != Overlap.NONE;
     this.stageFree = new long[stages];
   }
 
@@ -71,7 +89,7 @@ final class AdaptiveBudget implements PrefillBudget {
     final double even = evenNanos(now.now(), target / caution);
     // Whole tiles, decodes included; one at least, or prompts would starve.
     final int least = Math.ceilDiv(decodes + 1, TILE);
-    final int most = Math.max(least, balancedTiles(now.decodes()));
+    final int most = Math.max(least, fastestTiles());
     int best = least;
     double speed = 0;
     for (int tiles = least; tiles <= most; tiles++) {
@@ -108,29 +126,72 @@ final class AdaptiveBudget implements PrefillBudget {
     return end - now;
   }
 
-  /** The size at which, with all places taken, most prompts come and most answers go. */
-  private int balancedTiles(final BatchShape decodes) {
-    if (ended == 0 || decodes.decodes() == 0) {
-      return MOST_TILES;
+  /** The size with which the load is highest that both prompts and answers bear. */
+  private int fastestTiles() {
+    if (fastestIsKnown) {
+      return fastest;
     }
-    final int share = Math.max(1, maxSequences / stages);
-    final BatchShape full =
-        new BatchShape(share, share, share * decodes.decodeContext() / decodes.decodes(), 0);
-    final double bare = model.millis(full);
-    final int start = (int) (endedPrompts / ended / 2);
-    int best = 1;
+    final double context = endedAnswerContext / endedAnswers;
+    final int share = (int) Math.max(1, Math.min(maxSequences, kvTokens / context) / stages);
+    final BatchShape decodes = new BatchShape(share, share, Math.round(share * context), 0);
+    final double bare = model.millis(decodes);
+    final double prompt = endedPrompts / ended;
+    fastest = 1;
     double most = 0;
     for (int tiles = Math.ceilDiv(share + 1, TILE); tiles <= MOST_TILES; tiles++) {
       final int prefill = tiles * TILE - share;
-      final double millis = model.millis(full.withChunk(start, prefill));
-      final double prompts = BUSY * prefill / millis / endedPrompts;
-      final double answers = share / (BUSY * millis + (1 - BUSY) * bare) / endedAnswers;
-      if (Math.min(prompts, answers) > most * (1 + BUBBLE * (stages - 1))) {
-        most = Math.min(prompts, answers);
-        best = tiles;
+      final double work = prefill * endedPromptContext / endedPrompts;
+      final double millis = model.millis(decodes.withPrefill(prefill, work));
+      final double rate =
+          Math.min(
+              borneByTheLine(prefill / prompt / millis, millis),
+              borneByThePlaces(share, prefill, prompt, bare, millis));
+      if (rate > most * (1 + GAIN)) {
+        most = rate;
+        fastest = tiles;
       }
     }
-    return best;
+    fastestIsKnown = true;
+    return fastest;
+  }
+
+  /**
+   * The rate, a millisecond, at which the median prompt waits as long as is borne: of a queue with
+   * random arrivals and service (M/M/1), where a share {@code r e^(-s (1 - r) t)} of all wait
+   * longer than t, at a load of r times the rate of service s. Half of the iteration under way is
+   * waited for in any case.
+   */
+  private static double borneByTheLine(final double served, final double millis) {
+    final double patience = PATIENCE * 1_000 - millis / 2;
+    double low = 0;
+    double high = 1;
+    for (int i = 0; i < BISECTIONS; i++) {
+      final double load = (low + high) / 2;
+      if (load * Math.exp(-served * (1 - load) * patience) <= 0.5) {
+        low = load;
+      } else {
+        high = load;
+      }
+    }
+    return low * served;
+  }
+
+  /**
+   * The rate, a millisecond, at which prompts come as answers go with all places taken: the larger
+   * the chunks, the fewer iterations have one.
+   */
+  private double borneByThePlaces(
+      final int share,
+      final int prefill,
+      final double prompt,
+      final double bare,
+      final double millis) {
+    final double busy = Math.min(1, share * endedPrompts / endedAnswers / prefill);
+    // A batch of decodes alone is short only if those in the other stages are. Chunks of a prompt
+    // that follow each other leave the others free of prefill; one by one they do not.
+    final double starts = chunksInFlight ? Math.min(1, busy * prefill / prompt) : busy;
+    final double allBare = (1 - busy) * Math.pow(1 - starts, stages - 1);
+    return busy * prefill / prompt / (allBare * bare + (1 - allBare) * millis);
   }
 
   @Override
@@ -179,9 +240,16 @@ final class AdaptiveBudget implements PrefillBudget {
       ended /= 2;
       endedPrompts /= 2;
       endedAnswers /= 2;
+      endedPromptContext /= 2;
+      endedAnswerContext /= 2;
     }
+    final double answer = Math.max(1, sequence.generated());
+    final double prompt = sequence.length() - sequence.generated();
     ended++;
-    endedPrompts += sequence.length() - sequence.generated();
-    endedAnswers += Math.max(1, sequence.generated());
+    endedPrompts += prompt;
+    endedAnswers += answer;
+    endedPromptContext += prompt * prompt / 2;
+    endedAnswerContext += answer * (prompt + answer / 2);
+    fastestIsKnown = false;
   }
 }

@@ -28,7 +28,10 @@ public record BatchShape(long tokens, int decodes, long decodeContext, double pr
   }
 
   BatchShape withChunk(final int start, final int count) {
-    return new BatchShape(
-        tokens + count, decodes, decodeContext, prefillWork + (start + count / 2.0) * count);
+    return withPrefill(count, (start + count / 2.0) * count);
+  }
+
+  BatchShape withPrefill(final int count, final double work) {
+    return new BatchShape(tokens + count, decodes, decodeContext, prefillWork + work);
   }
 }

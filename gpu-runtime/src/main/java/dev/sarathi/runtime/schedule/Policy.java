@@ -15,7 +15,8 @@ public enum Policy {
   STALL_FREE("stall-free") {
     @Override
     public Scheduler scheduler(final BlockPool pool, final Settings settings) {
-      return new StallFree(pool, settings, PrefillBudget.of(settings));
+      final long kvTokens = (long) pool.size() * pool.blockTokens();
+      return new StallFree(pool, settings, PrefillBudget.of(settings, kvTokens));
     }
   },
 

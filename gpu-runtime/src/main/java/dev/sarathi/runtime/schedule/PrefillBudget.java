@@ -5,13 +5,16 @@ import java.util.function.LongFunction;
 /** How much prefill goes beside the decodes of one iteration; told of all that it may go by. */
 interface PrefillBudget {
 
-  /** The budget of a configuration. */
-  static PrefillBudget of(final Policy.Settings settings) {
+  /**
+   * The budget of a configuration.
+   *
+   * @param kvTokens that the KV cache holds
+   */
+  static PrefillBudget of(final Policy.Settings settings, final long kvTokens) {
     return switch (settings.tokenBudget()) {
       case TokenBudget.Fixed(final int tokens) -> new FixedBudget(tokens);
       case TokenBudget.Adaptive adaptive ->
-          new AdaptiveBudget(
-              adaptive.target().toNanos(), settings.stages(), settings.maxSequences());
+          new AdaptiveBudget(adaptive.target().toNanos(), settings, kvTokens);
     };
   }
 
