@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sarathi.runtime.execute.simulated.Deployment;
 import dev.sarathi.runtime.schedule.Overlap;
 import dev.sarathi.runtime.schedule.Policy;
+import dev.sarathi.runtime.schedule.TokenBudget;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Tag;
@@ -88,6 +90,18 @@ class CapacityTest {
 
     assertThat(strict("falcon-180b", Policy.STALL_FREE, few))
         .isEqualTo(strict("falcon-180b", Policy.STALL_FREE, few));
+  }
+
+  @Test
+  void shouldGiveTheSameToTheLastDigitWithABudgetThatChoosesItself() {
+    final Workload few = sharegpt.first(256).arriving(new Arrivals(4, 11));
+    final Deployment falcon = Deployment.named("falcon-180b");
+    final Scenario scenario =
+        Scenario.of(falcon, Policy.STALL_FREE, 512, few)
+            .withOverlap(Overlap.CHUNKS)
+            .withTokenBudget(new TokenBudget.Adaptive(Duration.ofSeconds(1)));
+
+    assertThat(Capacity.of(scenario, Slo.ofTbt(1))).isEqualTo(Capacity.of(scenario, Slo.ofTbt(1)));
   }
 
   @Test

@@ -9,7 +9,11 @@ import org.junit.jupiter.api.Test;
 class AdaptiveBudgetTest {
   private static final long MILLISECOND = 1_000_000;
 
-  private final AdaptiveBudget budget = new AdaptiveBudget(100 * MILLISECOND, 1, 64, 1_000_000);
+  private final AdaptiveBudget budget = new AdaptiveBudget(
+          100 * MILLISECOND,
+          new Policy.Settings(
+              TokenBudget.of(512), 4_096, 64, Tenancy.EQUAL, 1, Overlap.NONE),
+          1_000_000);
 
   @Test
   void shouldTakeTheDefaultUntilItKnowsMore() {

@@ -89,8 +89,17 @@ class SchedulerPropertyTest {
                 Tuple.of(4, Arbitraries.just(Integer.MAX_VALUE)),
                 Tuple.of(1, Arbitraries.integers().between(0, 80))),
             families(),
-            Arbitraries.of("a", "b", "c"))
+            owners())
         .as(Workload.Request::new);
+  }
+
+  private static Arbitrary<Workload.Owner> owners() {
+    return Combinators.combine(
+            Arbitraries.of("a", "b", "c"),
+            Arbitraries.frequencyOf(
+                Tuple.of(2, Arbitraries.just(0)),
+                Tuple.of(1, Arbitraries.integers().between(1, 200))))
+        .as(Workload.Owner::new);
   }
 
   private static Arbitrary<Workload.Family> families() {

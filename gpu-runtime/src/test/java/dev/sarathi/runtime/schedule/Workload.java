@@ -45,7 +45,7 @@ record Workload(
       int wanted,
       int cancelAt,
       Family family,
-      String tenant) {
+      Owner owner) {
     int maxGenerated() {
       return generated + wanted;
     }
@@ -54,6 +54,12 @@ record Workload(
       return prompt + maxGenerated();
     }
   }
+
+  /**
+   * @param bulkFor steps after its arrival until bulk counts as interactive; 0 if it is from the
+   *     beginning
+   */
+  record Owner(String tenant, int bulkFor) {}
 
   /**
    * Requests that have their first tokens in common, generated ones perhaps among them.
@@ -82,15 +88,21 @@ record Workload(
 
   Sequence sequence(final int id) {
     final Request request = requests.get(id);
-    return new Sequence(
-        id,
-        request.arrival() - request.age(),
-        IntStream.range(0, request.prompt()).map(p -> token(id, p)).toArray(),
-        IntStream.range(0, request.generated()).map(i -> token(id, request.prompt() + i)).toArray(),
-        request.maxGenerated(),
-        SamplingRule.GREEDY,
-        request.tenant(),
-        request.family().sharing());
+    final int bulkFor = request.owner().bulkFor();
+    final long rank = request.arrival() + (bulkFor > 0 ? bulkFor : -request.age());
+    final Sequence sequence =
+        new Sequence(
+            id,
+            rank,
+            IntStream.range(0, request.prompt()).map(p -> token(id, p)).toArray(),
+            IntStream.range(0, request.generated())
+                .map(i -> token(id, request.prompt() + i))
+                .toArray(),
+            request.maxGenerated(),
+            SamplingRule.GREEDY,
+            request.owner().tenant(),
+            request.family().sharing());
+    return bulkFor > 0 ? sequence.asBulk() : sequence;
   }
 
   /** The pool holds the longest request, as the engine makes sure of. */
