@@ -9,10 +9,10 @@ import org.junit.jupiter.api.Test;
 class AdaptiveBudgetTest {
   private static final long MILLISECOND = 1_000_000;
 
-  private final AdaptiveBudget budget = new AdaptiveBudget(
+  private final AdaptiveBudget budget =
+      new AdaptiveBudget(
           100 * MILLISECOND,
-          new Policy.Settings(
-              TokenBudget.of(512), 4_096, 64, Tenancy.EQUAL, 1, Overlap.NONE),
+          new Policy.Settings(TokenBudget.of(512), 4_096, 64, Tenancy.EQUAL, 1, Overlap.NONE),
           1_000_000);
 
   @Test
