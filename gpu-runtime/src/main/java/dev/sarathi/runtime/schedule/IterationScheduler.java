@@ -252,6 +252,10 @@ abstract class IterationScheduler implements Scheduler {
       bulkIsNext = waiting.first(now).map(s -> s.isBulk(now)).orElse(true);
       if (!bulkIsNext) {
         makeRoomBesideBulk(batch);
+        // Ranks may lie in the future, and then what lost its place may be first again.
+        if (waiting.first(now).filter(this::isUrgent).isEmpty()) {
+          break;
+        }
         final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
         if (admitted.isEmpty()) {
           return;
@@ -284,6 +288,7 @@ abstract class IterationScheduler implements Scheduler {
     final Sequence next = waiting.first(now).orElseThrow();
     while (!running.isEmpty()
         && running.getLast().isBulk(now)
+        && BY_RANK.compare(running.getLast(), next) > 0
         && (running.size() >= maxSequences || !fits(withCachedPrefix(next)))) {
       preempt(running.getLast(), batch);
     }
