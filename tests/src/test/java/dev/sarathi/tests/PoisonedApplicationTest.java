@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -22,6 +23,7 @@ class PoisonedApplicationTest {
   private static final int BEHIND = 8;
 
   @Test
+  @Tag("long")
   void shouldEndAPoisonousRequestInErrorAndServeItsNeighbours(@TempDir final Path directory)
       throws Exception {
     // given: requests before and behind a poisonous one, in its task and in another, all new; the

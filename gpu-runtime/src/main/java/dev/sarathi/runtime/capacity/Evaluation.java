@@ -165,8 +165,7 @@ public record Evaluation(
                     .withOverlap(Overlap.CHUNKS),
                 slo);
     final Scenario adaptive =
-        Scenario.of(deployment, Policy.STALL_FREE, budget, workload)
-            .withTokenBudget(adaptive(slo));
+        Scenario.of(deployment, Policy.STALL_FREE, budget, workload).withTokenBudget(adaptive(slo));
     final Capacity auto = Capacity.of(adaptive, slo);
     final Capacity autoOverlapped =
         deployment.stages() == 1 ? auto : Capacity.of(adaptive.withOverlap(Overlap.CHUNKS), slo);

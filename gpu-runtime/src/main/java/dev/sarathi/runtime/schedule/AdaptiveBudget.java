@@ -12,8 +12,8 @@ import java.util.function.LongFunction;
  * decodes that come next room for as much.
  *
  * <p>More is not always faster: large chunks make the decodes beside them slow, which then hold
- * their places longer, and in a pipeline every stage waits for the longest batch in flight. From the
- * lengths of what has ended lately, the KV cache and the model follows the size with which the
+ * their places longer, and in a pipeline every stage waits for the longest batch in flight. From
+ * the lengths of what has ended lately, the KV cache and the model follows the size with which the
  * highest load is borne.
  */
 final class AdaptiveBudget implements PrefillBudget {
