@@ -292,15 +292,15 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     keepPace();
     recordStaleTokens();
     recordBacklog();
-    if (!mayWrite()) {
-      return;
+    boolean effects = begin();
+    if (mayWrite()) {
+      effects |= submitAdmitted();
+      effects |= drain();
+      effects |= sweep();
+      endTrial();
+      effects |= window.fill(stores, this::mayAdmit, this::admit);
+      effects |= jobs.publish();
     }
-    boolean effects = begin() | submitAdmitted();
-    effects |= drain();
-    effects |= sweep();
-    endTrial();
-    effects |= window.fill(stores, this::mayAdmit, this::admit);
-    effects |= jobs.publish();
     if (effects) {
       // Visible latency is then the drain interval's, whatever commit.interval.ms is.
       context.commit();
@@ -341,7 +341,10 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     }
   }
 
-  /** What the first turn does, and {@link #init} has no record context to write with. */
+  /**
+   * What the first turn does, and {@link #init} has no record context to write with. A zombie may
+   * well commit it.
+   */
   private boolean begin() {
     final boolean first = !begun;
     if (first) {
