@@ -24,6 +24,9 @@ import org.apache.kafka.streams.Topology;
  *               ↓       ↓ jobs
  *              dead-letters
  * </pre>
+ *
+ * <p>Beside these, generate sends a {@link FenceRecord} back to prompts when a task is taken up
+ * with unfinished requests.
  */
 final class GenerationTopology {
   private static final String PROMPTS = "prompts";
