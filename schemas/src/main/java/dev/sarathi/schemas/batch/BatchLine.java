@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.sarathi.schemas.ChatMessage;
+import dev.sarathi.schemas.Constraint;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.Sampling;
 import dev.sarathi.schemas.TokenBias;
@@ -153,6 +154,8 @@ public record BatchLine(
         case "stop" -> request.setStop(texts(name, value));
         case "stop_token_ids" -> request.setStopTokenIds(integers(name, value));
         case "ignore_eos" -> request.setIgnoreEos(truth(name, value));
+        // Not a field of OpenAI's completions, but to ignore it would be to answer something else.
+        case "response_format" -> constraint(value).ifPresent(request::setConstraint);
         case "truncate_prompt_tokens" -> request.setTruncatePromptTokens(integer(name, value));
         case "logprobs" -> {
           logprobs = !chat || truth(name, value);
@@ -193,6 +196,25 @@ public record BatchLine(
       }
       request.setPrompt(only.textValue());
     }
+  }
+
+  /** Any text is what comes without one. */
+  private static Optional<Constraint> constraint(final JsonNode format)
+      throws InvalidLineException {
+    final String type = text("body.response_format.type", format.path("type"));
+    return switch (type) {
+      case "text" -> Optional.empty();
+      case "json_schema" -> {
+        final JsonNode schema = format.path("json_schema").path("schema");
+        if (!schema.isObject()) {
+          throw invalid("body.response_format.json_schema.schema", schema, "a JSON schema");
+        }
+        yield Optional.of(Constraint.newBuilder().setJsonSchema(schema.toString()).build());
+      }
+      default ->
+          throw new InvalidLineException(
+              "body.response_format.type is '" + type + "'; valid are text and json_schema");
+    };
   }
 
   private static List<ChatMessage> messages(final JsonNode value) throws InvalidLineException {
