@@ -31,6 +31,7 @@ public final class Tokenizer implements AutoCloseable {
   private final long handle;
   private final Map<String, Integer> ids;
   private final BitSet text;
+  private final TokenBytes bytes;
   private final int size;
 
   // Held shared by every use, so that closing cannot release what a thread is using.
@@ -42,6 +43,7 @@ public final class Tokenizer implements AutoCloseable {
     this.handle = library.createTokenizerFromString(file.json());
     this.ids = file.ids();
     this.text = file.text();
+    this.bytes = file.bytes();
     this.size = Collections.max(ids.values()) + 1;
     library.disableTruncation(handle);
     library.disablePadding(handle);
@@ -135,6 +137,31 @@ public final class Tokenizer implements AutoCloseable {
   public OptionalInt id(final String token) {
     final Integer id = ids.get(token);
     return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  /**
+   * The bytes that each token adds to a text; for the first of a text, which may lose a space, they
+   * are those behind it.
+   *
+   * @return by id; null for a token without text
+   * @throws TokenizerException if tokens stand for text in a way that is not known
+   */
+  public byte[][] bytes() {
+    final byte[][] all = new byte[size][];
+    ids.forEach(
+        (token, id) -> {
+          if (hasText(id)) {
+            all[id] =
+                bytes
+                    .of(token)
+                    .orElseThrow(
+                        () ->
+                            new TokenizerException(
+                                "tokenizer.json has a decoder other than ByteLevel or that of"
+                                    + " SentencePiece, so the bytes of its tokens are not known"));
+          }
+        });
+    return all;
   }
 
   /** Whether a token may stand for text: it is in the vocabulary and not special. */

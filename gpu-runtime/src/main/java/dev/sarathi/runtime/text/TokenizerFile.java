@@ -31,6 +31,7 @@ final class TokenizerFile {
   private final String json;
   private final Map<String, Integer> ids = new HashMap<>();
   private final BitSet text = new BitSet();
+  private final TokenBytes bytes;
 
   private TokenizerFile(final Path path) {
     this.path = path;
@@ -38,6 +39,7 @@ final class TokenizerFile {
     final Document document = parse();
     addVocabulary(document);
     refuseWhatPanics(document);
+    bytes = bytesBy(document);
   }
 
   /**
@@ -62,6 +64,29 @@ final class TokenizerFile {
   /** The ids of the tokens that may stand for text: all but the special ones. */
   BitSet text() {
     return text;
+  }
+
+  /** How tokens stand for bytes. */
+  TokenBytes bytes() {
+    return bytes;
+  }
+
+  private static TokenBytes bytesBy(final Document document) {
+    final List<String> decoders =
+        steps(document.decoder, "decoders").map(step -> step.path("type").asText()).toList();
+    if (decoders.contains("ByteLevel")) {
+      return TokenBytes.BYTE_LEVEL;
+    }
+    return decoders.contains("Metaspace")
+            || steps(document.decoder, "decoders").anyMatch(TokenizerFile::writesSpaces)
+        ? TokenBytes.SENTENCE_PIECE
+        : TokenBytes.UNKNOWN;
+  }
+
+  private static boolean writesSpaces(final JsonNode decoder) {
+    return decoder.path("type").asText().equals("Replace")
+        && decoder.path("pattern").path("String").asText().equals("\u2581")
+        && decoder.path("content").asText().equals(" ");
   }
 
   TokenizerException refusal(final String reason, final Throwable cause) {
