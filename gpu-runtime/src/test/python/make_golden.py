@@ -47,8 +47,12 @@ MODELS = {
         **GATED, tie_word_embeddings=False, rope_parameters=rope()), torch.bfloat16, 2),
     "llama-f16": (LlamaForCausalLM, LlamaConfig(
         **GATED, head_dim=24, tie_word_embeddings=True, rope_parameters=rope()), torch.float16, 1),
+    "llama-heads64": (LlamaForCausalLM, LlamaConfig(
+        **GATED, head_dim=64, tie_word_embeddings=False, rope_parameters=rope()), torch.bfloat16, 1),
     "mistral-full": (MistralForCausalLM, MistralConfig(
         **GATED, head_dim=16, sliding_window=None, rope_parameters=rope(1e6)), torch.bfloat16, 1),
+    "mistral-heads128": (MistralForCausalLM, MistralConfig(
+        **GATED, head_dim=128, sliding_window=None, rope_parameters=rope(1e6)), torch.bfloat16, 1),
     "mistral-window": (MistralForCausalLM, MistralConfig(
         **GATED, head_dim=12, sliding_window=21, rope_parameters=rope()), torch.float32, 1),
     "qwen2": (Qwen2ForCausalLM, Qwen2Config(

@@ -16,36 +16,59 @@ import jdk.incubator.vector.VectorOperators;
  * block by block from position 0, or from the block in which its window begins, with a running
  * maximum (online softmax), so that its result does not depend on the chunk or on the queries
  * beside it. Up to {@link #QUERIES} queries share the loads of a block; they are heads of one
- * group, or neighbouring positions, or both.
+ * group, or neighbouring positions, or both. The native kernel computes the same bits, sooner.
  *
  * <p>Threading: holds the scratch memory of one worker.
  */
 final class Attention {
-  /** Queries that walk together: enough independent chains to hide the latency of a sum. */
-  static final int QUERIES = 4;
+  /**
+   * Queries that walk together: enough independent chains to hide the latency of a sum, and as many
+   * as share a KV head in most models, so that a block is read once for all of them.
+   */
+  static final int QUERIES = 8;
+
+  /**
+   * Queries and blocks (or vectors of an output) of one kernel: eight sums, for which six vectors
+   * are loaded at a time. With eight queries and one block it would be nine, and loads the limit.
+   */
+  private static final int TOGETHER = 4;
+
+  /** The widest head for which the native kernel has room. */
+  static final int NATIVE_DIMENSIONS = 256;
 
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
   private static final int ROW = Float.BYTES * BLOCK_TOKENS;
+  private static final int VECTOR = Float.BYTES * LENGTH;
 
   private final int headDim;
   private final int paddedDim;
   private final int kvHeads;
   private final int group;
   private final float scale;
+  private final boolean compiled;
+
+  // As the native kernel is given them; kept, so that not every call has to make them anew.
+  private int[] lastBlocks = {};
+  private float[] lastX = {};
+  private float[] lastY = {};
+  private MemorySegment blocksSegment = MemorySegment.NULL;
+  private MemorySegment xSegment = MemorySegment.NULL;
+  private MemorySegment ySegment = MemorySegment.NULL;
 
   // One row for each query.
   private final float[] queries;
   private final float[] outputs;
-  private final float[] scores = new float[QUERIES * BLOCK_TOKENS];
+  private final float[] scores = new float[2 * QUERIES * BLOCK_TOKENS]; // of two blocks
   private final float[] sums = new float[QUERIES * BLOCK_TOKENS];
   private final float[] maxima = new float[QUERIES];
 
-  Attention(final ModelConfig config) {
+  Attention(final ModelConfig config, final KernelSet kernels) {
     headDim = config.headDim();
     paddedDim = KvCache.paddedDim(config);
     kvHeads = config.kvHeads();
     group = config.heads() / config.kvHeads();
     scale = (float) (1 / Math.sqrt(headDim));
+    compiled = kernels == KernelSet.NATIVE && paddedDim <= NATIVE_DIMENSIONS;
     queries = new float[QUERIES * paddedDim];
     outputs = new float[QUERIES * paddedDim];
   }
@@ -72,6 +95,26 @@ final class Attention {
       final int stride,
       final float[] y) {
     final int width = kvHeads * group * headDim;
+    if (compiled) {
+      keep(blocks, x, y);
+      NativeKernels.attend(
+          cache.data.address() + cache.keys(layer, 0, head),
+          cache.blockStride(),
+          blocksSegment,
+          window,
+          position,
+          rows,
+          group,
+          headDim,
+          scale,
+          xSegment,
+          (long) row * stride + queryHead(head, 0) * headDim,
+          stride,
+          ySegment,
+          (long) row * width + queryHead(head, 0) * headDim,
+          width);
+      return;
+    }
     for (int first = 0; first < rows * group; first += QUERIES) {
       final int count = Math.min(QUERIES, rows * group - first);
       for (int i = 0; i < count; i++) {
@@ -89,6 +132,21 @@ final class Attention {
           y[to + d] = outputs[i * paddedDim + d] / sum;
         }
       }
+    }
+  }
+
+  private void keep(final int[] blocks, final float[] x, final float[] y) {
+    if (lastBlocks != blocks) {
+      lastBlocks = blocks;
+      blocksSegment = MemorySegment.ofArray(blocks);
+    }
+    if (lastX != x) {
+      lastX = x;
+      xSegment = MemorySegment.ofArray(x);
+    }
+    if (lastY != y) {
+      lastY = y;
+      ySegment = MemorySegment.ofArray(y);
     }
   }
 
@@ -110,39 +168,56 @@ final class Attention {
     Arrays.fill(maxima, Float.NEGATIVE_INFINITY);
     final int end = position + (first + count - 1) / group + 1;
     final int begin = Math.max(0, position + first / group + 1 - window);
-    for (int start = begin - begin % BLOCK_TOKENS; start < end; start += BLOCK_TOKENS) {
-      final int block = blocks[start / BLOCK_TOKENS];
-      final long keys = cache.keys(layer, block, head);
-      final long values = cache.values(layer, block, head);
-      if (count == 1) {
-        score(cache.data, keys, queries, headDim, scores);
-      } else {
-        score4(cache.data, keys, queries, paddedDim, headDim, scores);
+    final int last = (end - 1) / BLOCK_TOKENS;
+    for (int block = begin / BLOCK_TOKENS; block <= last; block += 2) {
+      final int next = Math.min(block + 1, last);
+      final long keys = cache.keys(layer, blocks[block], head);
+      final long nextKeys = cache.keys(layer, blocks[next], head);
+      for (int i = 0; i < count; i += TOGETHER) {
+        score4(cache.data, keys, nextKeys, queries, i, paddedDim, headDim, scores);
       }
-      boolean whole = count == QUERIES;
+      for (int b = block; b <= next; b++) {
+        final long values = cache.values(layer, blocks[b], head);
+        add(cache.data, values, window, position, first, count, b * BLOCK_TOKENS, b - block);
+      }
+    }
+  }
+
+  /** Adds a block, whose scores are the first or the second, to all queries' outputs. */
+  private void add(
+      MemorySegment data,
+      long values,
+      int window,
+      int position,
+      int first,
+      int count,
+      int start,
+      int half) {
+    final int at = half * QUERIES * BLOCK_TOKENS;
+    int common = 0;
+    int commonEnd = BLOCK_TOKENS;
+    for (int i = 0; i < count; i++) {
+      final int from = hidden(position, first + i, window, start);
+      final int to = visible(position, first + i, start);
+      common = Math.max(common, from);
+      commonEnd = Math.min(commonEnd, to);
+      if (from < to) {
+        softmax(i, at + i * BLOCK_TOKENS, from, to);
+      }
+    }
+    // What only some of the queries see comes before and after what all of them do.
+    final boolean together = common < commonEnd;
+    for (int i = 0; i < count; i++) {
+      final int from = hidden(position, first + i, window, start);
+      final int to = visible(position, first + i, start);
+      weigh(data, values, i, at, from, together ? common : to, 0);
+    }
+    if (together) {
+      for (int i = 0; i < count; i += TOGETHER) {
+        weigh4(data, values, i, at, common, commonEnd);
+      }
       for (int i = 0; i < count; i++) {
-        final int to = visible(position, first + i, start);
-        final int from = hidden(position, first + i, window, start);
-        whole &= from == 0 && to == BLOCK_TOKENS;
-        if (from < to) {
-          softmax(i, from, to);
-        }
-      }
-      if (whole) {
-        weigh4(cache.data, values, scores, outputs, paddedDim);
-        continue;
-      }
-      for (int i = 0; i < count; i++) {
-        weigh(
-            cache.data,
-            values,
-            scores,
-            i * BLOCK_TOKENS,
-            hidden(position, first + i, window, start),
-            visible(position, first + i, start),
-            outputs,
-            i * paddedDim,
-            paddedDim);
+        weigh(data, values, i, at, commonEnd, visible(position, first + i, start), 0);
       }
     }
   }
@@ -158,26 +233,34 @@ final class Attention {
   }
 
   /** Turns a block's scores into weights relative to the running maximum. */
-  private void softmax(final int query, final int hidden, final int visible) {
-    final int from = query * BLOCK_TOKENS;
-    Arrays.fill(scores, from, from + hidden, Float.NEGATIVE_INFINITY);
-    Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, Float.NEGATIVE_INFINITY);
+  private void softmax(final int query, final int from, final int hidden, final int visible) {
+    final boolean whole = hidden == 0 && visible == BLOCK_TOKENS;
+    if (!whole) {
+      cover(from, hidden, visible, Float.NEGATIVE_INFINITY);
+    }
     if (anyAbove(scores, from, maxima[query])) {
       final float max = max(scores, from);
       rescale(query, RowKernels.exp(maxima[query] - max));
       maxima[query] = max;
     }
+    final float max = maxima[query];
     for (int lane = from; lane < from + BLOCK_TOKENS; lane += LENGTH) {
-      RowKernels.exp(FloatVector.fromArray(FLOATS, scores, lane).sub(maxima[query]))
-          .intoArray(scores, lane);
+      RowKernels.exp(FloatVector.fromArray(FLOATS, scores, lane).sub(max)).intoArray(scores, lane);
     }
-    Arrays.fill(scores, from, from + hidden, 0);
-    Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, 0);
-    for (int lane = from; lane < from + BLOCK_TOKENS; lane += LENGTH) {
-      FloatVector.fromArray(FLOATS, sums, lane)
-          .add(FloatVector.fromArray(FLOATS, scores, lane))
-          .intoArray(sums, lane);
+    if (!whole) {
+      cover(from, hidden, visible, 0);
     }
+    final int sum = query * BLOCK_TOKENS;
+    for (int lane = 0; lane < BLOCK_TOKENS; lane += LENGTH) {
+      FloatVector.fromArray(FLOATS, sums, sum + lane)
+          .add(FloatVector.fromArray(FLOATS, scores, from + lane))
+          .intoArray(sums, sum + lane);
+    }
+  }
+
+  private void cover(final int from, final int hidden, final int visible, final float value) {
+    Arrays.fill(scores, from, from + hidden, value);
+    Arrays.fill(scores, from + visible, from + BLOCK_TOKENS, value);
   }
 
   /**
@@ -212,83 +295,164 @@ final class Attention {
   }
 
   /**
-   * Scores of one query against a block's keys: one chain over the dimensions for each position.
+   * Scores of four queries against two blocks' keys: one chain over the dimensions for each
+   * position. Those of the second block come {@link #QUERIES} rows later.
    */
-  static void score(MemorySegment data, long keys, float[] queries, int dims, float[] scores) {
-    for (int lane = 0; lane < BLOCK_TOKENS; lane += LENGTH) {
-      FloatVector a = FloatVector.zero(FLOATS);
-      for (int d = 0; d < dims; d++) {
-        final FloatVector key =
-            FloatVector.fromMemorySegment(FLOATS, data, keys + (long) d * ROW + lane * 4L, ORDER);
-        a = FloatVector.broadcast(FLOATS, queries[d]).fma(key, a);
-      }
-      a.intoArray(scores, lane);
-    }
-  }
-
   static void score4(
-      MemorySegment data, long keys, float[] queries, int stride, int dims, float[] scores) {
+      MemorySegment data,
+      long keys,
+      long nextKeys,
+      float[] queries,
+      int query,
+      int stride,
+      int dims,
+      float[] scores) {
+    final int q0 = query * stride;
+    final int q1 = q0 + stride;
+    final int q2 = q1 + stride;
+    final int q3 = q2 + stride;
     for (int lane = 0; lane < BLOCK_TOKENS; lane += LENGTH) {
-      FloatVector a = FloatVector.zero(FLOATS);
-      FloatVector b = FloatVector.zero(FLOATS);
-      FloatVector c = FloatVector.zero(FLOATS);
-      FloatVector e = FloatVector.zero(FLOATS);
+      FloatVector a0 = FloatVector.zero(FLOATS);
+      FloatVector b0 = FloatVector.zero(FLOATS);
+      FloatVector a1 = FloatVector.zero(FLOATS);
+      FloatVector b1 = FloatVector.zero(FLOATS);
+      FloatVector a2 = FloatVector.zero(FLOATS);
+      FloatVector b2 = FloatVector.zero(FLOATS);
+      FloatVector a3 = FloatVector.zero(FLOATS);
+      FloatVector b3 = FloatVector.zero(FLOATS);
       for (int d = 0; d < dims; d++) {
-        final FloatVector key =
-            FloatVector.fromMemorySegment(FLOATS, data, keys + (long) d * ROW + lane * 4L, ORDER);
-        a = FloatVector.broadcast(FLOATS, queries[d]).fma(key, a);
-        b = FloatVector.broadcast(FLOATS, queries[stride + d]).fma(key, b);
-        c = FloatVector.broadcast(FLOATS, queries[2 * stride + d]).fma(key, c);
-        e = FloatVector.broadcast(FLOATS, queries[3 * stride + d]).fma(key, e);
+        final long at = (long) d * ROW + lane * 4L;
+        final FloatVector a = FloatVector.fromMemorySegment(FLOATS, data, keys + at, ORDER);
+        final FloatVector b = FloatVector.fromMemorySegment(FLOATS, data, nextKeys + at, ORDER);
+        final FloatVector v0 = FloatVector.broadcast(FLOATS, queries[q0 + d]);
+        a0 = v0.fma(a, a0);
+        b0 = v0.fma(b, b0);
+        final FloatVector v1 = FloatVector.broadcast(FLOATS, queries[q1 + d]);
+        a1 = v1.fma(a, a1);
+        b1 = v1.fma(b, b1);
+        final FloatVector v2 = FloatVector.broadcast(FLOATS, queries[q2 + d]);
+        a2 = v2.fma(a, a2);
+        b2 = v2.fma(b, b2);
+        final FloatVector v3 = FloatVector.broadcast(FLOATS, queries[q3 + d]);
+        a3 = v3.fma(a, a3);
+        b3 = v3.fma(b, b3);
       }
-      a.intoArray(scores, lane);
-      b.intoArray(scores, BLOCK_TOKENS + lane);
-      c.intoArray(scores, 2 * BLOCK_TOKENS + lane);
-      e.intoArray(scores, 3 * BLOCK_TOKENS + lane);
+      final int to = query * BLOCK_TOKENS + lane;
+      final int next = to + QUERIES * BLOCK_TOKENS;
+      a0.intoArray(scores, to);
+      b0.intoArray(scores, next);
+      a1.intoArray(scores, to + BLOCK_TOKENS);
+      b1.intoArray(scores, next + BLOCK_TOKENS);
+      a2.intoArray(scores, to + 2 * BLOCK_TOKENS);
+      b2.intoArray(scores, next + 2 * BLOCK_TOKENS);
+      a3.intoArray(scores, to + 3 * BLOCK_TOKENS);
+      b3.intoArray(scores, next + 3 * BLOCK_TOKENS);
     }
   }
 
-  /** Adds a block's visible values to one query's output, in order of position. */
-  static void weigh(
+  /**
+   * Adds some of a block's values to one query's output, in order of position.
+   *
+   * @param at of the block's scores
+   * @param dimension the first; the others follow
+   */
+  private void weigh(
+      final MemorySegment data,
+      final long values,
+      final int query,
+      final int at,
+      final int from,
+      final int to,
+      final int dimension) {
+    for (int d = dimension; d < paddedDim && from < to; d += LENGTH) {
+      FloatVector a = FloatVector.fromArray(FLOATS, outputs, query * paddedDim + d);
+      for (int t = from; t < to; t++) {
+        final long value = values + 4L * (t * paddedDim + d);
+        a =
+            FloatVector.broadcast(FLOATS, scores[at + query * BLOCK_TOKENS + t])
+                .fma(FloatVector.fromMemorySegment(FLOATS, data, value, ORDER), a);
+      }
+      a.intoArray(outputs, query * paddedDim + d);
+    }
+  }
+
+  /** As above for four queries, by two vectors of their outputs. */
+  private void weigh4(
+      final MemorySegment data,
+      final long values,
+      final int query,
+      final int at,
+      final int from,
+      final int to) {
+    int d = 0;
+    for (; d + 2 * LENGTH <= paddedDim; d += 2 * LENGTH) {
+      final int output = query * paddedDim + d;
+      weigh4(
+          data,
+          values + 4L * d,
+          4L * paddedDim,
+          scores,
+          at + query * BLOCK_TOKENS,
+          from,
+          to,
+          outputs,
+          output,
+          paddedDim);
+    }
+    for (int i = 0; i < TOGETHER && d < paddedDim; i++) {
+      weigh(data, values, query + i, at, from, to, d);
+    }
+  }
+
+  private static void weigh4(
       MemorySegment data,
       long values,
+      long row,
       float[] weights,
       int weight,
-      int hidden,
-      int visible,
+      int from,
+      int to,
       float[] outputs,
       int output,
-      int paddedDim) {
-    for (int d = 0; d < paddedDim; d += LENGTH) {
-      FloatVector a = FloatVector.fromArray(FLOATS, outputs, output + d);
-      for (int t = hidden; t < visible; t++) {
-        final long at = values + 4L * (t * paddedDim + d);
-        final FloatVector value = FloatVector.fromMemorySegment(FLOATS, data, at, ORDER);
-        a = FloatVector.broadcast(FLOATS, weights[weight + t]).fma(value, a);
-      }
-      a.intoArray(outputs, output + d);
+      int stride) {
+    final int w1 = weight + BLOCK_TOKENS;
+    final int w2 = w1 + BLOCK_TOKENS;
+    final int w3 = w2 + BLOCK_TOKENS;
+    final int o1 = output + stride;
+    final int o2 = o1 + stride;
+    final int o3 = o2 + stride;
+    FloatVector a0 = FloatVector.fromArray(FLOATS, outputs, output);
+    FloatVector b0 = FloatVector.fromArray(FLOATS, outputs, output + LENGTH);
+    FloatVector a1 = FloatVector.fromArray(FLOATS, outputs, o1);
+    FloatVector b1 = FloatVector.fromArray(FLOATS, outputs, o1 + LENGTH);
+    FloatVector a2 = FloatVector.fromArray(FLOATS, outputs, o2);
+    FloatVector b2 = FloatVector.fromArray(FLOATS, outputs, o2 + LENGTH);
+    FloatVector a3 = FloatVector.fromArray(FLOATS, outputs, o3);
+    FloatVector b3 = FloatVector.fromArray(FLOATS, outputs, o3 + LENGTH);
+    for (int t = from; t < to; t++) {
+      final long value = values + t * row;
+      final FloatVector a = FloatVector.fromMemorySegment(FLOATS, data, value, ORDER);
+      final FloatVector b = FloatVector.fromMemorySegment(FLOATS, data, value + VECTOR, ORDER);
+      final FloatVector v0 = FloatVector.broadcast(FLOATS, weights[weight + t]);
+      a0 = v0.fma(a, a0);
+      b0 = v0.fma(b, b0);
+      final FloatVector v1 = FloatVector.broadcast(FLOATS, weights[w1 + t]);
+      a1 = v1.fma(a, a1);
+      b1 = v1.fma(b, b1);
+      final FloatVector v2 = FloatVector.broadcast(FLOATS, weights[w2 + t]);
+      a2 = v2.fma(a, a2);
+      b2 = v2.fma(b, b2);
+      final FloatVector v3 = FloatVector.broadcast(FLOATS, weights[w3 + t]);
+      a3 = v3.fma(a, a3);
+      b3 = v3.fma(b, b3);
     }
-  }
-
-  static void weigh4(
-      MemorySegment data, long values, float[] weights, float[] outputs, int paddedDim) {
-    for (int d = 0; d < paddedDim; d += LENGTH) {
-      FloatVector a = FloatVector.fromArray(FLOATS, outputs, d);
-      FloatVector b = FloatVector.fromArray(FLOATS, outputs, paddedDim + d);
-      FloatVector c = FloatVector.fromArray(FLOATS, outputs, 2 * paddedDim + d);
-      FloatVector e = FloatVector.fromArray(FLOATS, outputs, 3 * paddedDim + d);
-      for (int t = 0; t < BLOCK_TOKENS; t++) {
-        final long at = values + 4L * (t * paddedDim + d);
-        final FloatVector value = FloatVector.fromMemorySegment(FLOATS, data, at, ORDER);
-        a = FloatVector.broadcast(FLOATS, weights[t]).fma(value, a);
-        b = FloatVector.broadcast(FLOATS, weights[BLOCK_TOKENS + t]).fma(value, b);
-        c = FloatVector.broadcast(FLOATS, weights[2 * BLOCK_TOKENS + t]).fma(value, c);
-        e = FloatVector.broadcast(FLOATS, weights[3 * BLOCK_TOKENS + t]).fma(value, e);
-      }
-      a.intoArray(outputs, d);
-      b.intoArray(outputs, paddedDim + d);
-      c.intoArray(outputs, 2 * paddedDim + d);
-      e.intoArray(outputs, 3 * paddedDim + d);
-    }
+    a0.intoArray(outputs, output);
+    b0.intoArray(outputs, output + LENGTH);
+    a1.intoArray(outputs, o1);
+    b1.intoArray(outputs, o1 + LENGTH);
+    a2.intoArray(outputs, o2);
+    b2.intoArray(outputs, o2 + LENGTH);
+    a3.intoArray(outputs, o3);
+    b3.intoArray(outputs, o3 + LENGTH);
   }
 }

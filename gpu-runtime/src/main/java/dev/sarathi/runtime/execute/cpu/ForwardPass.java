@@ -1,18 +1,17 @@
 package dev.sarathi.runtime.execute.cpu;
 
+import dev.sarathi.runtime.execute.Forward;
+import dev.sarathi.runtime.execute.Readout;
 import dev.sarathi.runtime.execute.Sampler;
+import dev.sarathi.runtime.execute.WeightFormat;
 import dev.sarathi.runtime.execute.cpu.WeightLoader.Normalisation;
 import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.model.ModelConfig;
 import dev.sarathi.runtime.model.Weights;
 import dev.sarathi.runtime.model.Weights.Projection;
 import dev.sarathi.runtime.schedule.Batch;
-import dev.sarathi.runtime.schedule.Logprobs;
-import dev.sarathi.runtime.schedule.SamplingPlan;
-import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import java.lang.foreign.Arena;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -24,7 +23,7 @@ import java.util.Optional;
  * <p>Threading: one thread calls {@link #run}; it shares each operation with the pool. The fields
  * that describe the batch are written between operations and only read by them.
  */
-final class ForwardPass {
+final class ForwardPass implements Forward {
   /** Logits rows held at a time: a vocabulary is wide, and few slices of a batch sample. */
   private static final int HEAD_ROWS = 64;
 
@@ -34,18 +33,9 @@ final class ForwardPass {
   /** Queries of one unit of attention. */
   private static final int QUERIES = 32;
 
-  /** Marks a head row from which a token is drawn. */
-  private static final int DRAWN = -1;
-
-  /**
-   * A row whose logits are wanted.
-   *
-   * @param target the token to score by them, or {@link #DRAWN}
-   */
-  private record HeadRow(int row, int slice, int target) {}
-
   private final ModelConfig config;
   private final WorkerPool pool;
+  private final Arena arena;
   private final KvCache cache;
   private final RotaryTable rotary;
   private final PackedMatrix embedding;
@@ -75,12 +65,7 @@ final class ForwardPass {
   private final Slice[] slices;
   private final int[] sliceRows;
   private final int[] rowSlices;
-  private final List<HeadRow> headRows = new ArrayList<>();
-  private final int[] sampled;
-  private final String[] failures;
-  private final float[][] wantedLogits;
-  private final Logprobs[] sampledLogprobs;
-  private final Logprobs[] scored;
+  private final Readout readout;
   private final int[] attentionSlices;
   private final int[] attentionRows;
   private int rows;
@@ -109,17 +94,19 @@ final class ForwardPass {
       final Model model,
       final KvCache cache,
       final int maxRows,
+      final KernelSet kernels,
       final WeightFormat format,
       final WorkerPool pool,
       final Arena arena) {
     this.pool = pool;
+    this.arena = arena;
     this.cache = cache;
     config = model.config();
     rotary = new RotaryTable(config);
 
     final Weights weights = model.weights();
     final WeightLoader loader =
-        new WeightLoader(model.directory(), arena, format, config.normEpsilon());
+        new WeightLoader(model.directory(), arena, kernels, format, config.normEpsilon());
     embedding = loader.embedding(weights.embedding());
     head =
         config.tiedEmbeddings()
@@ -132,7 +119,7 @@ final class ForwardPass {
             .toArray(PackedLayer[]::new);
 
     attention = new Attention[pool.threads()];
-    Arrays.setAll(attention, i -> new Attention(config));
+    Arrays.setAll(attention, i -> new Attention(config, kernels));
     samplers = new Sampler[pool.threads()];
     Arrays.setAll(samplers, i -> new Sampler(config.vocabularySize()));
     sums = new float[pool.threads()][Lanes.VIRTUAL];
@@ -153,11 +140,7 @@ final class ForwardPass {
     slices = new Slice[maxRows];
     sliceRows = new int[maxRows];
     rowSlices = new int[maxRows];
-    sampled = new int[maxRows];
-    failures = new String[maxRows];
-    wantedLogits = new float[maxRows][];
-    sampledLogprobs = new Logprobs[maxRows];
-    scored = new Logprobs[maxRows];
+    readout = new Readout(maxRows, config.vocabularySize());
     attentionSlices = new int[maxRows * config.kvHeads()];
     attentionRows = new int[maxRows * config.kvHeads()];
   }
@@ -171,41 +154,18 @@ final class ForwardPass {
     return embedding.bytes() + tied + Arrays.stream(layers).mapToLong(PackedLayer::bytes).sum();
   }
 
-  /** The ids of the batch's rows, to be written before {@link #run}. */
-  int[] tokens() {
+  @Override
+  public int[] tokens() {
     return tokens;
   }
 
-  /** The token that the slice of this index drew, where {@link #failure} is null. */
-  int sampled(final int slice) {
-    return sampled[slice];
+  @Override
+  public Readout readout() {
+    return readout;
   }
 
-  /** Why the slice of this index could not draw a token; null if it could. */
-  String failure(final int slice) {
-    return failures[slice];
-  }
-
-  /** The logits that the slice of this index asked for; null if it asked for none. */
-  float[] logits(final int slice) {
-    return wantedLogits[slice];
-  }
-
-  /** How likely the token that the slice of this index drew is; null if it did not ask. */
-  Logprobs logprobs(final int slice) {
-    return sampledLogprobs[slice];
-  }
-
-  /**
-   * How likely the tokens after the first positions of the slice of this index are, if it asked.
-   */
-  List<Logprobs> scored(final int slice) {
-    final int targets = slices[slice].scoring().map(s -> s.targets().length).orElse(0);
-    return List.of(Arrays.copyOfRange(scored, sliceRows[slice], sliceRows[slice] + targets));
-  }
-
-  /** Computes a batch whose blocks, positions and tokens have been checked. */
-  void run(final Batch batch) {
+  @Override
+  public void run(final Batch batch) {
     describe(batch);
     pool.run(units(rows), (long) rows * config.hiddenSize(), embed);
     for (layerIndex = 0; layerIndex < layers.length; layerIndex++) {
@@ -216,7 +176,9 @@ final class ForwardPass {
       pool.run(attentionUnits, attentionWork(batch.slices()), attend);
       multiply(layer.output(), attended, rows, delta);
       if (layer.parallel()) {
-        layer.feedForwardNorm().ifPresent(parallel -> normalise(parallel, false));
+        if (layer.feedForwardNorm().isPresent()) {
+          normalise(layer.feedForwardNorm().get(), false);
+        }
         pool.run(units(rows), (long) rows * config.hiddenSize(), add);
       } else {
         normalise(layer.feedForwardNorm().orElseThrow(), true);
@@ -226,8 +188,8 @@ final class ForwardPass {
       multiply(layer.down(), activated, rows, delta);
     }
     normalise(finalNorm, true);
-    for (headStart = 0; headStart < headRows.size(); headStart += HEAD_ROWS) {
-      head(Math.min(HEAD_ROWS, headRows.size() - headStart));
+    for (headStart = 0; headStart < readout.rows(); headStart += HEAD_ROWS) {
+      head(Math.min(HEAD_ROWS, readout.rows() - headStart));
     }
   }
 
@@ -235,24 +197,12 @@ final class ForwardPass {
     final List<Slice> list = batch.slices();
     rows = 0;
     attentionUnits = 0;
-    headRows.clear();
+    readout.begin(list);
     final int unitRows = Math.max(1, QUERIES * config.kvHeads() / config.heads());
     for (int s = 0; s < list.size(); s++) {
       final Slice slice = list.get(s);
       slices[s] = slice;
       sliceRows[s] = rows;
-      failures[s] = null;
-      wantedLogits[s] = null;
-      sampledLogprobs[s] = null;
-      if (slice.scoring().isPresent()) {
-        final int[] targets = slice.scoring().get().targets();
-        for (int i = 0; i < targets.length; i++) {
-          headRows.add(new HeadRow(rows + i, s, targets[i]));
-        }
-      }
-      if (slice.sampling().isPresent()) {
-        headRows.add(new HeadRow(rows + slice.count() - 1, s, DRAWN));
-      }
       for (int i = 0; i < slice.count(); i += unitRows) {
         for (int h = 0; h < config.kvHeads(); h++) {
           attentionSlices[attentionUnits] = s;
@@ -333,7 +283,9 @@ final class ForwardPass {
       final int block = slices[rowSlices[row]].blocks()[position / KvCache.BLOCK_TOKENS];
       final int slot = position % KvCache.BLOCK_TOKENS;
       final int from = row * stride;
-      layer.headNorms().ifPresent(norms -> normaliseHeads(norms, from, worker));
+      if (layer.headNorms().isPresent()) {
+        normaliseHeads(layer.headNorms().get(), from, worker);
+      }
       for (int h = 0; h < config.heads() + config.kvHeads(); h++) {
         rotary.rotate(queryKeyValue, from + h * dim, position);
       }
@@ -388,7 +340,7 @@ final class ForwardPass {
   private void head(final int count) {
     final int hidden = config.hiddenSize();
     for (int i = 0; i < count; i++) {
-      final int row = headRows.get(headStart + i).row();
+      final int row = readout.row(headStart + i);
       System.arraycopy(normed, row * hidden, headInput, i * hidden, hidden);
     }
     multiply(head, headInput, count, logits);
@@ -396,29 +348,12 @@ final class ForwardPass {
   }
 
   private void useLogits(final int unit, final int worker) {
-    final HeadRow wanted = headRows.get(headStart + unit);
-    final int from = unit * head.stride();
-    final Slice slice = slices[wanted.slice()];
-    try {
-      if (wanted.target() == DRAWN) {
-        draw(wanted.slice(), from, slice.sampling().orElseThrow(), samplers[worker]);
-      } else {
-        final int top = slice.scoring().orElseThrow().top();
-        scored[wanted.row()] = samplers[worker].score(logits, from, wanted.target(), top);
-      }
-    } catch (final ArithmeticException e) {
-      failures[wanted.slice()] = e.getMessage();
-    }
+    readout.use(headStart + unit, logits, unit * head.stride(), samplers[worker]);
   }
 
-  private void draw(
-      final int slice, final int from, final SamplingPlan plan, final Sampler sampler) {
-    if (plan.rule().returnLogits()) {
-      wantedLogits[slice] = Arrays.copyOfRange(logits, from, from + config.vocabularySize());
-    }
-    sampled[slice] = sampler.sample(logits, from, plan);
-    if (plan.rule().logprobs() != SamplingRule.NO_LOGPROBS) {
-      sampledLogprobs[slice] = sampler.score(logits, from, sampled[slice], plan.rule().logprobs());
-    }
+  @Override
+  public void close() {
+    pool.close();
+    arena.close();
   }
 }

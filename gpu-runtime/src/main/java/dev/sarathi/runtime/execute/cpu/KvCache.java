@@ -27,7 +27,7 @@ final class KvCache {
     kvHeads = config.kvHeads();
     headDim = config.headDim();
     paddedDim = paddedDim(config);
-    data = arena.allocate(Math.multiplyExact(bytesPerBlock(config), blocks), 64);
+    data = ZeroedMemory.allocate(arena, Math.multiplyExact(bytesPerBlock(config), blocks));
   }
 
   static int paddedDim(final ModelConfig config) {
@@ -41,6 +41,11 @@ final class KvCache {
   /** The byte offset of a block's keys. */
   long keys(final int layer, final int block, final int head) {
     return (((long) layer * blocks + block) * kvHeads + head) * (2L * 4 * paddedDim * BLOCK_TOKENS);
+  }
+
+  /** Floats from one block of a head to its next. */
+  long blockStride() {
+    return 2L * kvHeads * paddedDim * BLOCK_TOKENS;
   }
 
   /** The byte offset of a block's values. */

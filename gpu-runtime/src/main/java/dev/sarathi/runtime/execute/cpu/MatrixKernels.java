@@ -15,7 +15,7 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The micro-kernels of {@link PackedMatrix}: a tile of the output, kept in registers, gains the
- * product of some rows of x and one panel (or four) of the weights over {@code steps} inputs. A
+ * product of some rows of x and one panel (or two) of the weights over {@code steps} inputs. A
  * panel is two vectors wide, its lanes are outputs, so that each output is one chain of fused
  * multiply-adds over its inputs in rising order, whatever the tile. Quantised weights are taken
  * group by group: such a chain over the group's integers, which enters the output by one
@@ -23,10 +23,12 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Each kernel is one straight line under about 1,500 bytes of bytecode: past that C2 gives up on
  * inlining the vector operations (its node budget) and runs 35 times slower. So no unrolling over
- * the inputs, and one method for each tile. Six rows by two vectors are twelve independent sums,
- * which hides the latency of the multiply-add on every processor, and with their operands still fit
- * the 16 registers of AVX2; twelve rows are slower even with 32 registers, since C2 spills them.
- * Four panels do the same for a single row.
+ * the inputs of several rows, no helpers after the loop (C2 does not inline them in a method that
+ * has grown so large, and boxes their vectors), and one method for each tile. Six rows by two
+ * vectors are twelve independent sums, which hides the latency of the multiply-add on every
+ * processor, and with their operands still fit the 16 registers of AVX2; twelve rows are slower
+ * even with 32 registers, since C2 spills them. A single row is a matter of memory, and takes two
+ * panels.
  */
 final class MatrixKernels {
   /** Bytes that one input takes in a panel: one int holds the bfloat16 of two outputs. */
@@ -64,12 +66,6 @@ final class MatrixKernels {
     return (FloatVector)
         ByteVector.fromMemorySegment(BYTES, weights, at, ORDER)
             .convertShape(VectorOperators.B2F, FLOATS, 0);
-  }
-
-  /** A group's sum of products enters the output scaled, in one rounding. */
-  private static void accumulate(
-      final FloatVector sum, final FloatVector scale, final float[] y, final int at) {
-    sum.fma(scale, FloatVector.fromArray(FLOATS, y, at)).intoArray(y, at);
   }
 
   private static FloatVector floats(final MemorySegment weights, final long at) {
@@ -225,7 +221,11 @@ final class MatrixKernels {
     b0.intoArray(y, y0 + LENGTH);
   }
 
-  static void bf16RowPanels4(
+  /**
+   * @param steps an even number: with two inputs at a time a panel is read by two cache lines,
+   *     which reaches half again the bandwidth of four panels by one line each
+   */
+  static void bf16RowPanels2(
       final MemorySegment weights,
       final long panel,
       final long panelStride,
@@ -239,38 +239,29 @@ final class MatrixKernels {
     FloatVector b0 = FloatVector.fromArray(FLOATS, y, yOffset + LENGTH);
     FloatVector a1 = FloatVector.fromArray(FLOATS, y, yOffset + 2 * LENGTH);
     FloatVector b1 = FloatVector.fromArray(FLOATS, y, yOffset + 3 * LENGTH);
-    FloatVector a2 = FloatVector.fromArray(FLOATS, y, yOffset + 4 * LENGTH);
-    FloatVector b2 = FloatVector.fromArray(FLOATS, y, yOffset + 5 * LENGTH);
-    FloatVector a3 = FloatVector.fromArray(FLOATS, y, yOffset + 6 * LENGTH);
-    FloatVector b3 = FloatVector.fromArray(FLOATS, y, yOffset + 7 * LENGTH);
     final long p0 = panel;
     final long p1 = panel + panelStride;
-    final long p2 = panel + 2 * panelStride;
-    final long p3 = panel + 3 * panelStride;
-    for (int k = 0; k < steps; k++) {
+    for (int k = 0; k < steps; k += 2) {
       final long at = (long) k * BF16_STEP;
       final FloatVector v = FloatVector.broadcast(FLOATS, x[x0 + k]);
-      final IntVector w0 = IntVector.fromMemorySegment(INTS, weights, p0 + at, ORDER);
-      final IntVector w1 = IntVector.fromMemorySegment(INTS, weights, p1 + at, ORDER);
-      final IntVector w2 = IntVector.fromMemorySegment(INTS, weights, p2 + at, ORDER);
-      final IntVector w3 = IntVector.fromMemorySegment(INTS, weights, p3 + at, ORDER);
-      a0 = v.fma(low(w0), a0);
-      b0 = v.fma(high(w0), b0);
-      a1 = v.fma(low(w1), a1);
-      b1 = v.fma(high(w1), b1);
-      a2 = v.fma(low(w2), a2);
-      b2 = v.fma(high(w2), b2);
-      a3 = v.fma(low(w3), a3);
-      b3 = v.fma(high(w3), b3);
+      final FloatVector u = FloatVector.broadcast(FLOATS, x[x0 + k + 1]);
+      final IntVector v0 = IntVector.fromMemorySegment(INTS, weights, p0 + at, ORDER);
+      final IntVector u0 = IntVector.fromMemorySegment(INTS, weights, p0 + at + BF16_STEP, ORDER);
+      final IntVector v1 = IntVector.fromMemorySegment(INTS, weights, p1 + at, ORDER);
+      final IntVector u1 = IntVector.fromMemorySegment(INTS, weights, p1 + at + BF16_STEP, ORDER);
+      a0 = v.fma(low(v0), a0);
+      b0 = v.fma(high(v0), b0);
+      a1 = v.fma(low(v1), a1);
+      b1 = v.fma(high(v1), b1);
+      a0 = u.fma(low(u0), a0);
+      b0 = u.fma(high(u0), b0);
+      a1 = u.fma(low(u1), a1);
+      b1 = u.fma(high(u1), b1);
     }
     a0.intoArray(y, yOffset);
     b0.intoArray(y, yOffset + LENGTH);
     a1.intoArray(y, yOffset + 2 * LENGTH);
     b1.intoArray(y, yOffset + 3 * LENGTH);
-    a2.intoArray(y, yOffset + 4 * LENGTH);
-    b2.intoArray(y, yOffset + 5 * LENGTH);
-    a3.intoArray(y, yOffset + 6 * LENGTH);
-    b3.intoArray(y, yOffset + 7 * LENGTH);
   }
 
   static void f32Rows6(
@@ -421,7 +412,7 @@ final class MatrixKernels {
     b0.intoArray(y, y0 + LENGTH);
   }
 
-  static void f32RowPanels4(
+  static void f32RowPanels2(
       final MemorySegment weights,
       final long panel,
       final long panelStride,
@@ -435,14 +426,8 @@ final class MatrixKernels {
     FloatVector b0 = FloatVector.fromArray(FLOATS, y, yOffset + LENGTH);
     FloatVector a1 = FloatVector.fromArray(FLOATS, y, yOffset + 2 * LENGTH);
     FloatVector b1 = FloatVector.fromArray(FLOATS, y, yOffset + 3 * LENGTH);
-    FloatVector a2 = FloatVector.fromArray(FLOATS, y, yOffset + 4 * LENGTH);
-    FloatVector b2 = FloatVector.fromArray(FLOATS, y, yOffset + 5 * LENGTH);
-    FloatVector a3 = FloatVector.fromArray(FLOATS, y, yOffset + 6 * LENGTH);
-    FloatVector b3 = FloatVector.fromArray(FLOATS, y, yOffset + 7 * LENGTH);
     final long p0 = panel;
     final long p1 = panel + panelStride;
-    final long p2 = panel + 2 * panelStride;
-    final long p3 = panel + 3 * panelStride;
     for (int k = 0; k < steps; k++) {
       final long at = (long) k * F32_STEP;
       final FloatVector v = FloatVector.broadcast(FLOATS, x[x0 + k]);
@@ -450,19 +435,11 @@ final class MatrixKernels {
       b0 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p0 + at + HALF_STEP, ORDER), b0);
       a1 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p1 + at, ORDER), a1);
       b1 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p1 + at + HALF_STEP, ORDER), b1);
-      a2 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p2 + at, ORDER), a2);
-      b2 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p2 + at + HALF_STEP, ORDER), b2);
-      a3 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p3 + at, ORDER), a3);
-      b3 = v.fma(FloatVector.fromMemorySegment(FLOATS, weights, p3 + at + HALF_STEP, ORDER), b3);
     }
     a0.intoArray(y, yOffset);
     b0.intoArray(y, yOffset + LENGTH);
     a1.intoArray(y, yOffset + 2 * LENGTH);
     b1.intoArray(y, yOffset + 3 * LENGTH);
-    a2.intoArray(y, yOffset + 4 * LENGTH);
-    b2.intoArray(y, yOffset + 5 * LENGTH);
-    a3.intoArray(y, yOffset + 6 * LENGTH);
-    b3.intoArray(y, yOffset + 7 * LENGTH);
   }
 
   static void int8Rows6(
@@ -518,18 +495,119 @@ final class MatrixKernels {
     }
     final FloatVector lowScale = floats(weights, group);
     final FloatVector highScale = floats(weights, group + HALF_STEP);
-    accumulate(a0, lowScale, y, yOffset);
-    accumulate(b0, highScale, y, yOffset + LENGTH);
-    accumulate(a1, lowScale, y, yOffset + yStride);
-    accumulate(b1, highScale, y, yOffset + yStride + LENGTH);
-    accumulate(a2, lowScale, y, yOffset + 2 * yStride);
-    accumulate(b2, highScale, y, yOffset + 2 * yStride + LENGTH);
-    accumulate(a3, lowScale, y, yOffset + 3 * yStride);
-    accumulate(b3, highScale, y, yOffset + 3 * yStride + LENGTH);
-    accumulate(a4, lowScale, y, yOffset + 4 * yStride);
-    accumulate(b4, highScale, y, yOffset + 4 * yStride + LENGTH);
-    accumulate(a5, lowScale, y, yOffset + 5 * yStride);
-    accumulate(b5, highScale, y, yOffset + 5 * yStride + LENGTH);
+    a0.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset)).intoArray(y, yOffset);
+    b0.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + LENGTH))
+        .intoArray(y, yOffset + LENGTH);
+    a1.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride))
+        .intoArray(y, yOffset + yStride);
+    b1.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride + LENGTH))
+        .intoArray(y, yOffset + yStride + LENGTH);
+    a2.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride))
+        .intoArray(y, yOffset + 2 * yStride);
+    b2.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride + LENGTH))
+        .intoArray(y, yOffset + 2 * yStride + LENGTH);
+    a3.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride))
+        .intoArray(y, yOffset + 3 * yStride);
+    b3.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride + LENGTH))
+        .intoArray(y, yOffset + 3 * yStride + LENGTH);
+    a4.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 4 * yStride))
+        .intoArray(y, yOffset + 4 * yStride);
+    b4.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 4 * yStride + LENGTH))
+        .intoArray(y, yOffset + 4 * yStride + LENGTH);
+    a5.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 5 * yStride))
+        .intoArray(y, yOffset + 5 * yStride);
+    b5.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 5 * yStride + LENGTH))
+        .intoArray(y, yOffset + 5 * yStride + LENGTH);
+  }
+
+  /** A group's scales and weights as floats, once for many rows. */
+  static void int8Widen(
+      final MemorySegment weights, final long group, final int steps, final float[] widened) {
+    floats(weights, group).intoArray(widened, 0);
+    floats(weights, group + HALF_STEP).intoArray(widened, LENGTH);
+    for (int k = 0; k < steps; k++) {
+      final long at = group + INT8_SCALES + k * INT8_STEP;
+      bytes(weights, at).intoArray(widened, (k + 1) * 2 * LENGTH);
+      bytes(weights, at + LENGTH).intoArray(widened, (k + 1) * 2 * LENGTH + LENGTH);
+    }
+  }
+
+  /** As {@link #int8Rows6}, of widened weights. */
+  static void int8WidenedRows6(
+      final float[] widened,
+      final int steps,
+      final float[] x,
+      final int xOffset,
+      final int xStride,
+      final float[] y,
+      final int yOffset,
+      final int yStride) {
+    final int x0 = xOffset;
+    final int x1 = xOffset + xStride;
+    final int x2 = xOffset + 2 * xStride;
+    final int x3 = xOffset + 3 * xStride;
+    final int x4 = xOffset + 4 * xStride;
+    final int x5 = xOffset + 5 * xStride;
+    FloatVector a0 = FloatVector.zero(FLOATS);
+    FloatVector b0 = FloatVector.zero(FLOATS);
+    FloatVector a1 = FloatVector.zero(FLOATS);
+    FloatVector b1 = FloatVector.zero(FLOATS);
+    FloatVector a2 = FloatVector.zero(FLOATS);
+    FloatVector b2 = FloatVector.zero(FLOATS);
+    FloatVector a3 = FloatVector.zero(FLOATS);
+    FloatVector b3 = FloatVector.zero(FLOATS);
+    FloatVector a4 = FloatVector.zero(FLOATS);
+    FloatVector b4 = FloatVector.zero(FLOATS);
+    FloatVector a5 = FloatVector.zero(FLOATS);
+    FloatVector b5 = FloatVector.zero(FLOATS);
+    for (int k = 0; k < steps; k++) {
+      final int at = (k + 1) * 2 * LENGTH;
+      final FloatVector low = FloatVector.fromArray(FLOATS, widened, at);
+      final FloatVector high = FloatVector.fromArray(FLOATS, widened, at + LENGTH);
+      final FloatVector v0 = FloatVector.broadcast(FLOATS, x[x0 + k]);
+      a0 = v0.fma(low, a0);
+      b0 = v0.fma(high, b0);
+      final FloatVector v1 = FloatVector.broadcast(FLOATS, x[x1 + k]);
+      a1 = v1.fma(low, a1);
+      b1 = v1.fma(high, b1);
+      final FloatVector v2 = FloatVector.broadcast(FLOATS, x[x2 + k]);
+      a2 = v2.fma(low, a2);
+      b2 = v2.fma(high, b2);
+      final FloatVector v3 = FloatVector.broadcast(FLOATS, x[x3 + k]);
+      a3 = v3.fma(low, a3);
+      b3 = v3.fma(high, b3);
+      final FloatVector v4 = FloatVector.broadcast(FLOATS, x[x4 + k]);
+      a4 = v4.fma(low, a4);
+      b4 = v4.fma(high, b4);
+      final FloatVector v5 = FloatVector.broadcast(FLOATS, x[x5 + k]);
+      a5 = v5.fma(low, a5);
+      b5 = v5.fma(high, b5);
+    }
+    final FloatVector lowScale = FloatVector.fromArray(FLOATS, widened, 0);
+    final FloatVector highScale = FloatVector.fromArray(FLOATS, widened, LENGTH);
+    a0.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset)).intoArray(y, yOffset);
+    b0.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + LENGTH))
+        .intoArray(y, yOffset + LENGTH);
+    a1.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride))
+        .intoArray(y, yOffset + yStride);
+    b1.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride + LENGTH))
+        .intoArray(y, yOffset + yStride + LENGTH);
+    a2.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride))
+        .intoArray(y, yOffset + 2 * yStride);
+    b2.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride + LENGTH))
+        .intoArray(y, yOffset + 2 * yStride + LENGTH);
+    a3.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride))
+        .intoArray(y, yOffset + 3 * yStride);
+    b3.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride + LENGTH))
+        .intoArray(y, yOffset + 3 * yStride + LENGTH);
+    a4.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 4 * yStride))
+        .intoArray(y, yOffset + 4 * yStride);
+    b4.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 4 * yStride + LENGTH))
+        .intoArray(y, yOffset + 4 * yStride + LENGTH);
+    a5.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 5 * yStride))
+        .intoArray(y, yOffset + 5 * yStride);
+    b5.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 5 * yStride + LENGTH))
+        .intoArray(y, yOffset + 5 * yStride + LENGTH);
   }
 
   static void int8Rows4(
@@ -573,14 +651,21 @@ final class MatrixKernels {
     }
     final FloatVector lowScale = floats(weights, group);
     final FloatVector highScale = floats(weights, group + HALF_STEP);
-    accumulate(a0, lowScale, y, yOffset);
-    accumulate(b0, highScale, y, yOffset + LENGTH);
-    accumulate(a1, lowScale, y, yOffset + yStride);
-    accumulate(b1, highScale, y, yOffset + yStride + LENGTH);
-    accumulate(a2, lowScale, y, yOffset + 2 * yStride);
-    accumulate(b2, highScale, y, yOffset + 2 * yStride + LENGTH);
-    accumulate(a3, lowScale, y, yOffset + 3 * yStride);
-    accumulate(b3, highScale, y, yOffset + 3 * yStride + LENGTH);
+    a0.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset)).intoArray(y, yOffset);
+    b0.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + LENGTH))
+        .intoArray(y, yOffset + LENGTH);
+    a1.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride))
+        .intoArray(y, yOffset + yStride);
+    b1.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + yStride + LENGTH))
+        .intoArray(y, yOffset + yStride + LENGTH);
+    a2.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride))
+        .intoArray(y, yOffset + 2 * yStride);
+    b2.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 2 * yStride + LENGTH))
+        .intoArray(y, yOffset + 2 * yStride + LENGTH);
+    a3.fma(lowScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride))
+        .intoArray(y, yOffset + 3 * yStride);
+    b3.fma(highScale, FloatVector.fromArray(FLOATS, y, yOffset + 3 * yStride + LENGTH))
+        .intoArray(y, yOffset + 3 * yStride + LENGTH);
   }
 
   static void int8Row(
@@ -599,19 +684,23 @@ final class MatrixKernels {
       a0 = v.fma(bytes(weights, at), a0);
       b0 = v.fma(bytes(weights, at + LENGTH), b0);
     }
-    accumulate(a0, floats(weights, group), y, yOffset);
-    accumulate(b0, floats(weights, group + HALF_STEP), y, yOffset + LENGTH);
+    a0.fma(floats(weights, group), FloatVector.fromArray(FLOATS, y, yOffset)).intoArray(y, yOffset);
+    b0.fma(floats(weights, group + HALF_STEP), FloatVector.fromArray(FLOATS, y, yOffset + LENGTH))
+        .intoArray(y, yOffset + LENGTH);
   }
 
-  static void int8RowPanels4(
+  /**
+   * One row and four panels of quantised weights, not scaled yet: that would be more than C2
+   * inlines in one method. With fewer panels the memory idles while their bytes are widened.
+   */
+  static void int8SumPanels4(
       final MemorySegment weights,
       final long group,
       final long panelStride,
       final int steps,
       final float[] x,
       final int xOffset,
-      final float[] y,
-      final int yOffset) {
+      final float[] sums) {
     FloatVector a0 = FloatVector.zero(FLOATS);
     FloatVector b0 = FloatVector.zero(FLOATS);
     FloatVector a1 = FloatVector.zero(FLOATS);
@@ -621,9 +710,9 @@ final class MatrixKernels {
     FloatVector a3 = FloatVector.zero(FLOATS);
     FloatVector b3 = FloatVector.zero(FLOATS);
     final long p0 = group;
-    final long p1 = group + panelStride;
-    final long p2 = group + 2 * panelStride;
-    final long p3 = group + 3 * panelStride;
+    final long p1 = p0 + panelStride;
+    final long p2 = p1 + panelStride;
+    final long p3 = p2 + panelStride;
     for (int k = 0; k < steps; k++) {
       final long at = INT8_SCALES + k * INT8_STEP;
       final FloatVector v = FloatVector.broadcast(FLOATS, x[xOffset + k]);
@@ -636,13 +725,29 @@ final class MatrixKernels {
       a3 = v.fma(bytes(weights, p3 + at), a3);
       b3 = v.fma(bytes(weights, p3 + at + LENGTH), b3);
     }
-    accumulate(a0, floats(weights, p0), y, yOffset);
-    accumulate(b0, floats(weights, p0 + HALF_STEP), y, yOffset + LENGTH);
-    accumulate(a1, floats(weights, p1), y, yOffset + 2 * LENGTH);
-    accumulate(b1, floats(weights, p1 + HALF_STEP), y, yOffset + 3 * LENGTH);
-    accumulate(a2, floats(weights, p2), y, yOffset + 4 * LENGTH);
-    accumulate(b2, floats(weights, p2 + HALF_STEP), y, yOffset + 5 * LENGTH);
-    accumulate(a3, floats(weights, p3), y, yOffset + 6 * LENGTH);
-    accumulate(b3, floats(weights, p3 + HALF_STEP), y, yOffset + 7 * LENGTH);
+    a0.intoArray(sums, 0);
+    b0.intoArray(sums, LENGTH);
+    a1.intoArray(sums, 2 * LENGTH);
+    b1.intoArray(sums, 3 * LENGTH);
+    a2.intoArray(sums, 4 * LENGTH);
+    b2.intoArray(sums, 5 * LENGTH);
+    a3.intoArray(sums, 6 * LENGTH);
+    b3.intoArray(sums, 7 * LENGTH);
+  }
+
+  /** Scales the sums of one panel and adds them. */
+  static void int8AddScaled(
+      final MemorySegment weights,
+      final long group,
+      final float[] sums,
+      final int from,
+      final float[] y,
+      final int yOffset) {
+    FloatVector.fromArray(FLOATS, sums, from)
+        .fma(floats(weights, group), FloatVector.fromArray(FLOATS, y, yOffset))
+        .intoArray(y, yOffset);
+    FloatVector.fromArray(FLOATS, sums, from + LENGTH)
+        .fma(floats(weights, group + HALF_STEP), FloatVector.fromArray(FLOATS, y, yOffset + LENGTH))
+        .intoArray(y, yOffset + LENGTH);
   }
 }

@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.execute.cpu;
 
+import dev.sarathi.runtime.execute.WeightFormat;
 import dev.sarathi.runtime.model.ModelFormatException;
 import dev.sarathi.runtime.model.Tensor;
 import dev.sarathi.runtime.model.Weights.Norm;
@@ -14,9 +15,11 @@ import java.util.Optional;
  * numbers: one NaN would spoil every generation.
  *
  * @param directory the model's, for errors
+ * @param kernels which of them
  * @param epsilon of every norm
  */
-record WeightLoader(Path directory, Arena arena, WeightFormat format, float epsilon) {
+record WeightLoader(
+    Path directory, Arena arena, KernelSet kernels, WeightFormat format, float epsilon) {
 
   /** A normalisation with its weights. */
   interface Normalisation {
@@ -34,7 +37,7 @@ record WeightLoader(Path directory, Arena arena, WeightFormat format, float epsi
   /** A weight that is looked up too, and therefore stays as stored. */
   PackedMatrix embedding(final Tensor weight) {
     return PackedMatrix.pack(
-        new WeightLoader(directory, arena, WeightFormat.STORED, epsilon),
+        new WeightLoader(directory, arena, kernels, WeightFormat.STORED, epsilon),
         List.of(Projection.of(weight, Optional.empty())));
   }
 

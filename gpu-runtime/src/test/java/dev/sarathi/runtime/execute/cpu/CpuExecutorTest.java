@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dev.sarathi.runtime.execute.WeightFormat;
 import dev.sarathi.runtime.model.Model;
 import dev.sarathi.runtime.model.ModelFormatException;
 import dev.sarathi.runtime.schedule.Batch;
@@ -13,10 +14,6 @@ import dev.sarathi.runtime.schedule.SamplingRule;
 import dev.sarathi.runtime.schedule.Slice;
 import dev.sarathi.runtime.schedule.StepResult;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -179,7 +176,7 @@ class CpuExecutorTest {
       })
   void shouldRefuseAWeightThatIsNotANumber(final String tensor, @TempDir final Path directory)
       throws IOException {
-    poison(Golden.FALCON_SEQUENTIAL, directory, tensor, 5, 1, Float.NaN);
+    Golden.poison(Golden.FALCON_SEQUENTIAL, directory, tensor, 5, 1, Float.NaN);
     try (Model model = Model.open(directory)) {
       for (WeightFormat format : WeightFormat.values()) {
         assertThatThrownBy(() -> new CpuExecutor(model, 4, 16, 2, format))
@@ -289,7 +286,7 @@ class CpuExecutorTest {
   void shouldFailOnlyTheSequenceWhoseLogitsAreNotNumbers(@TempDir final Path directory)
       throws IOException {
     // given a model whose embedding of token 5 is so large that its mean overflows
-    poison(
+    Golden.poison(
         Golden.FALCON_SEQUENTIAL,
         directory,
         "transformer.word_embeddings.weight",
@@ -403,7 +400,7 @@ class CpuExecutorTest {
     return executor.await(Long.MAX_VALUE).orElseThrow();
   }
 
-  private static void assertSame(final List<float[]> actual, final List<float[]> expected) {
+  static void assertSame(final List<float[]> actual, final List<float[]> expected) {
     assertThat(actual).hasSameSizeAs(expected);
     for (int i = 0; i < expected.size(); i++) {
       assertThat(Arrays.equals(actual.get(i), expected.get(i))).as("logits %d", i).isTrue();
@@ -418,30 +415,6 @@ class CpuExecutorTest {
       norm += Math.pow(expected[i], 2);
     }
     return Math.sqrt(error / norm);
-  }
-
-  /** Copies a model and overwrites some floats of one of its tensors. */
-  private static void poison(
-      final Path from,
-      final Path to,
-      final String tensor,
-      final int index,
-      final int count,
-      final float value)
-      throws IOException {
-    Files.copy(from.resolve("config.json"), to.resolve("config.json"));
-    final byte[] safetensors = Files.readAllBytes(from.resolve("model.safetensors"));
-    final ByteBuffer buffer = ByteBuffer.wrap(safetensors).order(ByteOrder.LITTLE_ENDIAN);
-    final int length = Math.toIntExact(buffer.getLong(0));
-    final String header = new String(safetensors, 8, length, StandardCharsets.UTF_8);
-    String offsets = header.substring(header.indexOf('"' + tensor + '"'));
-    offsets = offsets.substring(offsets.indexOf("data_offsets"));
-    final int begin =
-        Integer.parseInt(offsets.substring(offsets.indexOf('[') + 1, offsets.indexOf(',')));
-    for (int i = index; i < index + count; i++) {
-      buffer.putFloat(8 + length + begin + i * 4, value);
-    }
-    Files.write(to.resolve("model.safetensors"), safetensors);
   }
 
   /** Runs this test's classes in another JVM and returns what it prints. */

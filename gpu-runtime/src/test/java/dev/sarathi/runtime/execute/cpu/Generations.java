@@ -16,21 +16,21 @@ import java.util.Random;
 import java.util.stream.IntStream;
 
 /** Drives an executor by hand: decodes of some sequences beside prefill chunks of others. */
-final class Generations {
+public final class Generations {
   private final Executor executor;
   private final List<Integer> freeBlocks;
   private final List<Running> running = new ArrayList<>();
   private long nextBatch;
 
   /** One sequence, and what came of it. */
-  static final class Running {
+  public static final class Running {
     final long id;
     final int[] prompt;
     final int[] blocks;
     final int wanted;
     final SamplingRule rule;
     final List<Integer> tokens = new ArrayList<>();
-    final List<float[]> logits = new ArrayList<>();
+    public final List<float[]> logits = new ArrayList<>();
     int computed;
 
     private Running(
@@ -46,23 +46,23 @@ final class Generations {
       this.rule = rule;
     }
 
-    int[] generated() {
+    public int[] generated() {
       return tokens.stream().mapToInt(Integer::intValue).toArray();
     }
   }
 
   /** Blocks are handed out in an order shuffled by the seed. */
-  Generations(final Executor executor, final long seed) {
+  public Generations(final Executor executor, final long seed) {
     this.executor = executor;
     freeBlocks = new ArrayList<>(IntStream.range(0, executor.limits().kvBlocks()).boxed().toList());
     Collections.shuffle(freeBlocks, new Random(seed));
   }
 
-  Running add(final int[] prompt, final int wanted) {
+  public Running add(final int[] prompt, final int wanted) {
     return add(prompt, wanted, SamplingRule.GREEDY.withReturnLogits(true));
   }
 
-  Running add(final int[] prompt, final int wanted, final SamplingRule rule) {
+  public Running add(final int[] prompt, final int wanted, final SamplingRule rule) {
     final int blockTokens = executor.limits().blockTokens();
     final int[] blocks = new int[(prompt.length + wanted + blockTokens - 1) / blockTokens];
     Arrays.setAll(blocks, i -> freeBlocks.removeLast());
@@ -72,7 +72,7 @@ final class Generations {
   }
 
   /** Computes one batch: every decode, and prefill chunks until the budget is spent. */
-  boolean step(final int budget) {
+  public boolean step(final int budget) {
     final List<Slice> slices = new ArrayList<>();
     for (Running s : running) {
       if (s.computed >= s.prompt.length && s.tokens.size() < s.wanted) {
@@ -103,7 +103,7 @@ final class Generations {
   }
 
   /** Steps until every sequence has its tokens. */
-  List<Running> finish(final int budget) {
+  public List<Running> finish(final int budget) {
     boolean more = true;
     while (more) {
       more = step(budget);

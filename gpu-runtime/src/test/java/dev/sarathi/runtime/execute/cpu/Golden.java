@@ -5,6 +5,9 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -15,10 +18,10 @@ import java.util.stream.Stream;
 public record Golden(int[] prompt, float[] logits, int[] greedy) {
 
   private static final Path FAMILIES = Path.of("src/test/resources/golden");
-  static final Path LLAMA2 = FAMILIES.resolve("llama2");
-  static final Path LLAMA3 = FAMILIES.resolve("llama3");
-  static final Path FALCON_SEQUENTIAL = FAMILIES.resolve("falcon-sequential");
-  static final Path STORYTELLER = Path.of("../models/storyteller");
+  public static final Path LLAMA2 = FAMILIES.resolve("llama2");
+  public static final Path LLAMA3 = FAMILIES.resolve("llama3");
+  public static final Path FALCON_SEQUENTIAL = FAMILIES.resolve("falcon-sequential");
+  public static final Path STORYTELLER = Path.of("../models/storyteller");
 
   @JsonIgnoreProperties(ignoreUnknown = true)
   private record Story(@JsonProperty("prompt_ids") int[] promptIds, int[] greedy) {}
@@ -46,5 +49,29 @@ public record Golden(int[] prompt, float[] logits, int[] greedy) {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Copies a model and overwrites some floats of one of its tensors. */
+  public static void poison(
+      final Path from,
+      final Path to,
+      final String tensor,
+      final int index,
+      final int count,
+      final float value)
+      throws IOException {
+    Files.copy(from.resolve("config.json"), to.resolve("config.json"));
+    final byte[] safetensors = Files.readAllBytes(from.resolve("model.safetensors"));
+    final ByteBuffer buffer = ByteBuffer.wrap(safetensors).order(ByteOrder.LITTLE_ENDIAN);
+    final int length = Math.toIntExact(buffer.getLong(0));
+    final String header = new String(safetensors, 8, length, StandardCharsets.UTF_8);
+    String offsets = header.substring(header.indexOf('"' + tensor + '"'));
+    offsets = offsets.substring(offsets.indexOf("data_offsets"));
+    final int begin =
+        Integer.parseInt(offsets.substring(offsets.indexOf('[') + 1, offsets.indexOf(',')));
+    for (int i = index; i < index + count; i++) {
+      buffer.putFloat(8 + length + begin + i * 4, value);
+    }
+    Files.write(to.resolve("model.safetensors"), safetensors);
   }
 }

@@ -28,11 +28,7 @@ final class ScalarKernels {
         y[row][output] = bias[output];
         for (int from = 0; from < x[row].length; from += 64) {
           final int to = Math.min(from + 64, x[row].length);
-          float largest = 0;
-          for (int k = from; k < to; k++) {
-            largest = Math.max(largest, Math.abs(weight[output][k]));
-          }
-          final float scale = largest / 127;
+          final float scale = largest(weight[output], from, to) / 127;
           float sum = 0;
           for (int k = from; k < to; k++) {
             sum = Math.fma(x[row][k], (float) Math.rint(weight[output][k] / scale), sum);
@@ -42,6 +38,65 @@ final class ScalarKernels {
       }
     }
     return y;
+  }
+
+  /** Bfloat16 by the pair: the odd product first, then the even one, each fused with its sum. */
+  static float[][] multiplyPairs(final float[][] x, final float[][] weight, final float[] bias) {
+    final float[][] y = new float[x.length][weight.length];
+    for (int row = 0; row < x.length; row++) {
+      final int inputs = x[row].length;
+      final float[] rounded = new float[inputs];
+      for (int k = 0; k < inputs; k++) {
+        rounded[k] = bf16(x[row][k]);
+      }
+      for (int output = 0; output < weight.length; output++) {
+        float sum = bias[output];
+        for (int k = 0; k < inputs; k += 2) {
+          if (k + 1 < inputs) {
+            sum = Math.fma(rounded[k + 1], weight[output][k + 1], sum);
+          }
+          sum = Math.fma(rounded[k], weight[output][k], sum);
+        }
+        y[row][output] = sum;
+      }
+    }
+    return y;
+  }
+
+  /** The nearest bfloat16, of two the even one. */
+  static float bf16(final float value) {
+    final int bits = Float.floatToRawIntBits(value);
+    return Float.intBitsToFloat(bits + 0x7FFF + (bits >>> 16 & 1) & 0xFFFF0000);
+  }
+
+  /** Both sides as eight-bit integers, in groups of 64 inputs that share a scale. */
+  static float[][] multiplyBytes(final float[][] x, final float[][] weight, final float[] bias) {
+    final float[][] y = new float[x.length][weight.length];
+    for (int row = 0; row < x.length; row++) {
+      for (int output = 0; output < weight.length; output++) {
+        y[row][output] = bias[output];
+        for (int from = 0; from < x[row].length; from += 64) {
+          final int to = Math.min(from + 64, x[row].length);
+          final float mostInput = largest(x[row], from, to);
+          final float scale = largest(weight[output], from, to) / 127;
+          int sum = 0;
+          for (int k = from; k < to; k++) {
+            final int input = (int) Math.rint(x[row][k] * (127 / mostInput));
+            sum += input * (int) Math.rint(weight[output][k] / scale);
+          }
+          y[row][output] = Math.fma(sum, mostInput / 127 * scale, y[row][output]);
+        }
+      }
+    }
+    return y;
+  }
+
+  private static float largest(final float[] values, final int from, final int to) {
+    float largest = 0;
+    for (int k = from; k < to; k++) {
+      largest = Math.max(largest, Math.abs(values[k]));
+    }
+    return largest;
   }
 
   static float[] rmsNorm(final float[] x, final float[] weight, final float epsilon) {

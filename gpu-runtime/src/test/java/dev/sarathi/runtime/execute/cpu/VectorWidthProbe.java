@@ -1,5 +1,6 @@
 package dev.sarathi.runtime.execute.cpu;
 
+import dev.sarathi.runtime.execute.WeightFormat;
 import dev.sarathi.runtime.model.Model;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;

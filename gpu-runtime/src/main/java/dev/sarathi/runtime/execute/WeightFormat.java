@@ -1,8 +1,8 @@
-package dev.sarathi.runtime.execute.cpu;
+package dev.sarathi.runtime.execute;
 
 /** How the projections of a model are held in memory. */
 public enum WeightFormat {
-  /** As in the file: bfloat16, or float for everything else. */
+  /** As in the file: bfloat16, or float for everything else; on a GPU always bfloat16. */
   STORED,
 
   /**
