@@ -6,10 +6,10 @@ import dev.sarathi.runtime.schedule.SamplingRule;
 import java.util.Arrays;
 
 /**
- * Chooses a token from a row of logits: bias, then penalties, temperature, min-p, top-k, top-p,
- * then the largest of log-probability plus Gumbel noise. A pure function of the row and the plan,
- * in double arithmetic and with {@link StrictMath}, so that every machine draws the same token; it
- * is what the kernels of other executors are measured against.
+ * Chooses a token from a row of logits: bias, then penalties, mask, temperature, min-p, top-k,
+ * top-p, then the largest of log-probability plus Gumbel noise. A pure function of the row and the
+ * plan, in double arithmetic and with {@link StrictMath}, so that every machine draws the same
+ * token; it is what the kernels of other executors are measured against.
  *
  * <p>Threading: holds scratch memory, so one thread at a time.
  */
@@ -17,7 +17,11 @@ public final class Sampler {
   /** Log-probabilities this far below the best weigh nothing in top-p. */
   private static final double NEGLIGIBLE = -40;
 
+  /** From this temperature to its reciprocal, a float's race comes close to the sampler's own. */
+  private static final float COLDEST = 0x1p-20f;
+
   private final int[] counter = new int[4];
+  private final Race race = new Race();
   private final long[] heap;
   private int heapSize;
 
@@ -36,16 +40,19 @@ public final class Sampler {
    * The token that the plan draws from {@code logits[offset]} onwards. Logits of minus infinity are
    * never drawn.
    *
-   * @throws ArithmeticException if no token can be drawn: a logit is NaN or infinite, all are minus
-   *     infinity, or the plan's numbers are out of their ranges
+   * @throws ArithmeticException if no token can be drawn: a logit is NaN or infinite, all that are
+   *     allowed are minus infinity, or the plan's numbers are out of their ranges
    */
   public int sample(final float[] logits, final int offset, final SamplingPlan plan) {
     final SamplingRule rule = plan.rule();
     final boolean penalised = !rule.penalties().equals(SamplingRule.Penalties.NONE);
-    if (!penalised && rule.bias().tokens().length == 0) {
+    if (!penalised && rule.bias().tokens().length == 0 && plan.allowed().isEmpty()) {
       return draw(logits, offset, plan);
     }
-    adjusted = Arrays.copyOfRange(logits, offset, offset + heap.length);
+    if (adjusted.length == 0) {
+      adjusted = new float[heap.length];
+    }
+    System.arraycopy(logits, offset, adjusted, 0, heap.length);
     final SamplingRule.LogitBias bias = rule.bias();
     for (int i = 0; i < bias.tokens().length; i++) {
       adjusted[bias.tokens()[i]] += bias.values()[i];
@@ -53,7 +60,63 @@ public final class Sampler {
     if (penalised) {
       penalise(rule.penalties(), plan.history());
     }
+    if (plan.allowed().isPresent()) {
+      mask(plan.allowed().get());
+    }
     return draw(adjusted, 0, plan);
+  }
+
+  /** Whether {@link Contenders} can be had by this plan, which then draws from them alone. */
+  public static boolean drawsFromContenders(final SamplingPlan plan) {
+    final SamplingRule rule = plan.rule();
+    final boolean plain =
+        rule.penalties().equals(SamplingRule.Penalties.NONE)
+            && rule.bias().tokens().length == 0
+            && plan.allowed().isEmpty();
+    final boolean temperate =
+        rule.temperature() >= COLDEST && rule.temperature() <= 1 / COLDEST && isValid(rule);
+    return plain && (rule.temperature() == 0 || temperate);
+  }
+
+  /**
+   * Draws the token that {@link #sample(float[], int, SamplingPlan)} would from the whole row.
+   *
+   * @param plan one that {@linkplain #drawsFromContenders draws from contenders}
+   */
+  public int sample(final Contenders contenders, final SamplingPlan plan) {
+    final int[] tokens = contenders.tokens();
+    final float[] logits = contenders.logits();
+    if (plan.rule().temperature() == 0) {
+      return tokens[0];
+    }
+    race.begin(logits[0], tokens[0], plan);
+    for (int i = 1; i < tokens.length; i++) {
+      race.enter(tokens[i], logits[i]);
+    }
+    return race.winner;
+  }
+
+  /** What is not allowed becomes impossible. */
+  private void mask(final long[] allowed) {
+    boolean any = false;
+    for (int word = 0; word < allowed.length; word++) {
+      final int first = word << 6;
+      final int end = Math.min(first + 64, heap.length);
+      if (allowed[word] == 0) {
+        Arrays.fill(adjusted, first, end, Float.NEGATIVE_INFINITY);
+        continue;
+      }
+      any = true;
+      for (int token = first; token < end; token++) {
+        if ((allowed[word] >>> token & 1) == 0) {
+          adjusted[token] = Float.NEGATIVE_INFINITY;
+        }
+      }
+    }
+    if (!any) {
+      throw new ArithmeticException(
+          "the constraint allows no token: too many of its alternatives begin alike");
+    }
   }
 
   /** Each token is penalised where it is met first, and its count is cleared behind it. */
@@ -89,28 +152,39 @@ public final class Sampler {
     if (rule.temperature() == 0) {
       return best;
     }
-    if (!(rule.temperature() > 0
-        && rule.minP() >= 0
-        && rule.minP() <= 1
-        && rule.topK() >= 0
-        && rule.topP() >= 0
-        && rule.topP() <= 1)) {
+    if (!isValid(rule)) {
       throw new ArithmeticException("no token can be drawn with " + rule);
     }
     final boolean all =
         (rule.topK() == 0 || rule.topK() >= heap.length) && rule.topP() == 1 && rule.minP() == 0;
-    final Race race = new Race(logits, offset, best, plan);
+    race.begin(logits[offset + best], best, plan);
     if (all) {
       for (int token = 0; token < heap.length; token++) {
-        race.enter(token);
+        race.enter(token, logits[offset + token]);
       }
     } else {
-      final int count = likeliest(race);
+      final int count = likeliest(rule, logits, offset);
       for (int i = 1; i <= count; i++) {
-        race.enter((int) heap[heap.length - i]);
+        final int token = (int) heap[heap.length - i];
+        race.enter(token, logits[offset + token]);
       }
     }
     return race.winner;
+  }
+
+  /** Of a rule that is not greedy. */
+  private static boolean isValid(final SamplingRule rule) {
+    return rule.temperature() > 0
+        && rule.minP() >= 0
+        && rule.minP() <= 1
+        && rule.topK() >= 0
+        && rule.topP() >= 0
+        && rule.topP() <= 1;
+  }
+
+  /** The least weight that min-p keeps, of which the likeliest token's is 0. */
+  public static double leastWeight(final SamplingRule rule) {
+    return rule.minP() > 0 ? StrictMath.log(rule.minP()) : Double.NEGATIVE_INFINITY;
   }
 
   /**
@@ -161,29 +235,25 @@ public final class Sampler {
 
   /** The tokens entered so far and the one that leads. */
   private final class Race {
-    private final float[] logits;
-    private final int offset;
-    private final float max;
-    private final SamplingPlan plan;
+    private float max;
+    private SamplingPlan plan = SamplingPlan.first(SamplingRule.GREEDY);
     private int winner;
     private double best;
 
-    Race(final float[] logits, final int offset, final int likeliest, final SamplingPlan plan) {
-      this.logits = logits;
-      this.offset = offset;
-      this.max = logits[offset + likeliest];
+    void begin(final float max, final int likeliest, final SamplingPlan plan) {
+      this.max = max;
       this.plan = plan;
       this.winner = likeliest;
       this.best = gumbel(random(likeliest));
     }
 
     /** Log-probability up to a constant: 0 for the likeliest token. */
-    double weight(final int token) {
-      return ((double) logits[offset + token] - max) / plan.rule().temperature();
+    double weight(final float logit) {
+      return ((double) logit - max) / plan.rule().temperature();
     }
 
-    void enter(final int token) {
-      final double weight = weight(token);
+    void enter(final int token, final float logit) {
+      final double weight = weight(logit);
       final double lead = best - weight;
       // Noise above `lead` has probability 1 - exp(-exp(-lead)) < exp(-lead) < 2^-(1.44 lead):
       // nearly always one comparison with a power of two spares both logarithms.
@@ -224,23 +294,23 @@ public final class Sampler {
    *
    * @return how many
    */
-  private int likeliest(final Race race) {
-    final SamplingRule rule = race.plan.rule();
+  private int likeliest(final SamplingRule rule, final float[] logits, final int offset) {
     heapSize = heap.length;
     double total = 0;
     for (int token = 0; token < heap.length; token++) {
-      heap[token] = key(race.logits[race.offset + token], token);
-      total += exp(race.weight(token));
+      final float logit = logits[offset + token];
+      heap[token] = key(logit, token);
+      total += exp(race.weight(logit));
     }
     heapify();
     int limit = rule.topK() == 0 ? heap.length : Math.min(rule.topK(), heap.length);
     final boolean popped = limit < heap.length || rule.minP() > 0;
     if (popped) {
-      final double least = rule.minP() > 0 ? StrictMath.log(rule.minP()) : Double.NEGATIVE_INFINITY;
+      final double least = leastWeight(rule);
       total = 0;
       int kept = 0;
-      while (kept < limit && race.weight((int) heap[0]) >= least) {
-        total += exp(race.weight(pop()));
+      while (kept < limit && race.weight(logits[offset + (int) heap[0]]) >= least) {
+        total += exp(race.weight(logits[offset + pop()]));
         kept++;
       }
       limit = kept;
@@ -248,7 +318,7 @@ public final class Sampler {
     int count = 0;
     for (double reached = 0; count < limit && (count == 0 || reached < rule.topP() * total); ) {
       final int token = popped ? (int) heap[heap.length - 1 - count] : pop();
-      reached += exp(race.weight(token));
+      reached += exp(race.weight(logits[offset + token]));
       count++;
     }
     return count;

@@ -10,6 +10,7 @@ import dev.sarathi.runtime.schedule.SamplingRule;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
@@ -294,5 +295,68 @@ class SamplerTest {
       }
     }
     return winner;
+  }
+
+  @Property(tries = 500)
+  void shouldDrawFromContendersAsFromTheRow(
+      @ForAll final long seed,
+      @ForAll @FloatRange(min = 0, max = 2) final float temperature,
+      @ForAll @IntRange(min = 0, max = 101) final int topK,
+      @ForAll @FloatRange(min = 0, max = 1) final float topP,
+      @ForAll @FloatRange(min = 0, max = 1) final float minP) {
+    // given logits of which many are equal and some impossible
+    final Random random = new Random(seed);
+    final float[] logits = new float[100];
+    for (int i = 0; i < logits.length; i++) {
+      final int value = random.nextInt(12) - 4;
+      logits[i] = value == 7 ? Float.NEGATIVE_INFINITY : value == 0 ? -0f : value * 0.75f;
+    }
+    final SamplingPlan plan =
+        SamplingPlan.first(SamplingRule.drawing(temperature, minP, topK, topP, seed));
+    final Sampler sampler = new Sampler(logits.length);
+    final int drawn = sampler.sample(logits, 0, plan);
+
+    // when some of the tokens at least as likely as the one that is drawn compete with it
+    final int likeliest =
+        sampler.sample(logits, 0, SamplingPlan.first(SamplingRule.drawing(0, 0, 0, 1, 0)));
+    final int[] tokens =
+        IntStream.concat(
+                IntStream.of(likeliest),
+                IntStream.range(0, logits.length)
+                    .filter(i -> i == drawn || logits[i] > logits[drawn] && random.nextInt(3) == 0))
+            .toArray();
+    final float[] values = new float[tokens.length];
+    for (int i = 0; i < tokens.length; i++) {
+      values[i] = logits[tokens[i]];
+    }
+
+    // then
+    assertThat(sampler.sample(new Contenders(tokens, values), plan)).isEqualTo(drawn);
+  }
+
+  @Test
+  void shouldDrawFromContendersUnlessThePlanChangesLogits() {
+    final SamplingRule drawing = SamplingRule.drawing(1, 0.1f, 10, 0.9f, 0);
+    for (final SamplingRule rule :
+        List.of(
+            SamplingRule.GREEDY,
+            drawing,
+            SamplingRule.drawing(0.01f, 0, 0, 1, 0),
+            SamplingRule.drawing(100, 0, 0, 1, 0))) {
+      assertThat(Sampler.drawsFromContenders(SamplingPlan.first(rule))).as("%s", rule).isTrue();
+    }
+    for (final SamplingRule rule :
+        List.of(
+            SamplingRule.drawing(1e-30f, 0, 0, 1, 0),
+            SamplingRule.drawing(1e30f, 0, 0, 1, 0),
+            SamplingRule.drawing(Float.NaN, 0, 0, 1, 0),
+            SamplingRule.drawing(1, 2, 10, 1, 0),
+            drawing.withPenalties(new SamplingRule.Penalties(1, 1, 0)),
+            drawing.withBias(new SamplingRule.LogitBias(new int[1], new float[1])))) {
+      assertThat(Sampler.drawsFromContenders(SamplingPlan.first(rule))).as("%s", rule).isFalse();
+    }
+    final SamplingPlan masked =
+        new SamplingPlan(drawing, 0, SamplingPlan.History.NONE, Optional.of(new long[2]));
+    assertThat(Sampler.drawsFromContenders(masked)).isFalse();
   }
 }
