@@ -10,6 +10,7 @@ import java.util.Objects;
  * @param content the words; never read as template language
  */
 public record ChatMessage(String role, String content) {
+  /** Refuses nulls. */
   public ChatMessage {
     Objects.requireNonNull(role, "role");
     Objects.requireNonNull(content, "content");

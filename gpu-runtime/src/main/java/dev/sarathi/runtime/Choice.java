@@ -1,5 +1,6 @@
 package dev.sarathi.runtime;
 
+import dev.sarathi.runtime.constrain.Guide;
 import dev.sarathi.runtime.schedule.Sequence;
 import java.util.Optional;
 import java.util.Set;
@@ -16,6 +17,7 @@ final class Choice {
   private final int maxTokens;
   private final Set<Integer> endTokens;
   private final TextStream text;
+  private final Optional<Guide> guide;
   private long firstToken = -1;
   private long lastToken = -1;
   private long longestGap;
@@ -27,18 +29,21 @@ final class Choice {
   /**
    * @param maxTokens the request's maximum, cut to what the context holds
    * @param endTokens the tokens that end it
+   * @param guide what the sequence follows, if its text is constrained
    */
   Choice(
       final int index,
       final Sequence sequence,
       final int maxTokens,
       final Set<Integer> endTokens,
-      final TextStream text) {
+      final TextStream text,
+      final Optional<Guide> guide) {
     this.index = index;
     this.sequence = sequence;
     this.maxTokens = maxTokens;
     this.endTokens = endTokens;
     this.text = text;
+    this.guide = guide;
   }
 
   int index() {
@@ -67,6 +72,11 @@ final class Choice {
     return firstToken;
   }
 
+  /** When its latest token came, or -1. */
+  long lastToken() {
+    return lastToken;
+  }
+
   long longestGap() {
     return longestGap;
   }
@@ -82,10 +92,13 @@ final class Choice {
     final boolean ended = endTokens.contains(token);
     String delta = ended ? "" : text.push(token);
     Optional<FinishReason> reason = Optional.empty();
-    if (ended || text.stopped()) {
+    if (ended || text.stopped() || guide.filter(Guide::isComplete).isPresent()) {
       reason = Optional.of(FinishReason.STOP);
     } else if (sequence.generated() == maxTokens) {
-      reason = Optional.of(FinishReason.LENGTH);
+      // A number may go on, but it need not.
+      reason =
+          Optional.of(
+              guide.filter(Guide::accepts).isPresent() ? FinishReason.STOP : FinishReason.LENGTH);
     }
     if (reason.isPresent() && !text.stopped()) {
       delta += text.finish();

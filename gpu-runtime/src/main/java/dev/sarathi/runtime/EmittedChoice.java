@@ -7,5 +7,6 @@ package dev.sarathi.runtime;
  * @param finished whether it had ended
  */
 public record EmittedChoice(int[] tokens, boolean finished) {
+  /** Nothing was emitted. */
   public static final EmittedChoice NOTHING = new EmittedChoice(new int[0], false);
 }

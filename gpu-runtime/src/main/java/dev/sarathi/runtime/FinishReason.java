@@ -2,7 +2,7 @@ package dev.sarathi.runtime;
 
 /** Why a generation ended. */
 public enum FinishReason {
-  /** The model said that it is done, or a stop string appeared. */
+  /** The model said that it is done, a stop string appeared, or a constrained text is complete. */
   STOP,
   /** The request's maximum of tokens, or the model's context, was reached. */
   LENGTH,

@@ -1,6 +1,7 @@
 package dev.sarathi.runtime;
 
 import dev.sarathi.runtime.cache.BlockPool;
+import dev.sarathi.runtime.constrain.Guide;
 import dev.sarathi.runtime.execute.Calibration;
 import dev.sarathi.runtime.execute.Executor;
 import dev.sarathi.runtime.execute.ExecutorFailedException;
@@ -20,8 +21,10 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -36,6 +39,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -69,6 +73,7 @@ public final class GenerationEngine implements AutoCloseable {
   private final Executor executor;
   private final Scheduler scheduler;
   private final Thread thread;
+  private final Consumer<Thread> waker;
   private final AtomicLong nextSequence = new AtomicLong();
   private final AtomicLong nextGroup = new AtomicLong();
   private final Queue<Runnable> actions = new ConcurrentLinkedQueue<>();
@@ -78,15 +83,24 @@ public final class GenerationEngine implements AutoCloseable {
   private final AtomicInteger inEngine = new AtomicInteger();
   private final CountDownLatch warm = new CountDownLatch(1);
   private final ObservedIterations observed;
-  private int batchesInFlight;
+  private final ServingObservers observers = new ServingObservers();
+
+  /** How many each batch in flight computes, the oldest first. */
+  private final Deque<Integer> tokensInFlight = new ArrayDeque<>();
+
+  private final Constraints constraints;
   private long lastRound;
   private volatile boolean closing;
   private volatile Scheduler.Load load;
+  private volatile BlockPool.Load blocks;
   private volatile Optional<EngineFailedException> failure = Optional.empty();
 
   /**
-   * Loads a model and starts.
+   * Loads a model and starts. Returns when the model is loaded; the warm-up goes on, until it is
+   * over or the first request comes.
    *
+   * @param config how to build it
+   * @return the engine, to be closed by the caller
    * @throws IllegalArgumentException if a setting is impossible for the model or the machine
    */
   public static GenerationEngine start(final EngineConfig config) {
@@ -96,6 +110,9 @@ public final class GenerationEngine implements AutoCloseable {
   /**
    * Loads a model and starts, with somebody who looks on.
    *
+   * @param config how to build it
+   * @param observer told of every iteration, on the engine's thread
+   * @return the engine, to be closed by the caller
    * @throws IllegalArgumentException if a setting is impossible for the model or the machine
    */
   public static GenerationEngine start(
@@ -111,8 +128,21 @@ public final class GenerationEngine implements AutoCloseable {
       final EngineConfig config,
       final LoadedModel model,
       final Optional<IterationObserver> observer) {
+    this(config, model, observer, LockSupport::unpark);
+  }
+
+  /**
+   * @param waker unparks the engine thread, for a thread that has left it something to do; on
+   *     return that thread goes on
+   */
+  GenerationEngine(
+      final EngineConfig config,
+      final LoadedModel model,
+      final Optional<IterationObserver> observer,
+      final Consumer<Thread> waker) {
     this.config = config;
     this.model = model;
+    this.waker = waker;
     this.executor = model.executor();
     this.scheduler =
         Policy.named(config.policy())
@@ -128,24 +158,29 @@ public final class GenerationEngine implements AutoCloseable {
                     config.tenancy(),
                     1,
                     Overlap.ALL));
-    this.load = scheduler.load();
+    tellLoad();
     this.lastRound = System.nanoTime() - ROUND_NANOS;
     this.observed = new ObservedIterations(observer);
+    this.constraints =
+        new Constraints(model.tokenizer(), model.vocabularySize(), model.eosTokens());
     this.thread = Thread.ofPlatform().name("sarathi-engine").daemon().unstarted(this::run);
     thread.start();
   }
 
-  /** What this engine's tokens depend on besides the request: weights, tokenizer and numerics. */
+  /**
+   * {@return what this engine's tokens depend on besides the request: weights, tokenizer and
+   * numerics}
+   */
   public String fingerprint() {
     return model.fingerprint() + "/" + executor.limits().numericsId();
   }
 
-  /** The most tokens of one generation, prompt and generated together. */
+  /** {@return the most tokens of one generation, prompt and generated together} */
   public int contextLength() {
     return model.contextLength();
   }
 
-  /** The last part of the model's path. */
+  /** {@return the last part of the model's path} */
   public String modelName() {
     return model.name();
   }
@@ -153,6 +188,7 @@ public final class GenerationEngine implements AutoCloseable {
   /**
    * Checks a request as {@link #submit} does.
    *
+   * @param request what would be submitted
    * @return how many tokens its prompt has
    * @throws InvalidRequestException if it can never be served
    */
@@ -163,6 +199,9 @@ public final class GenerationEngine implements AutoCloseable {
   /**
    * Starts a generation.
    *
+   * @param request what to generate
+   * @param listener takes the tokens, on the engine's thread
+   * @return stops it
    * @throws InvalidRequestException if the request can never be served
    * @throws QueueFullException if as many wait as the configuration allows
    * @throws EngineFailedException if the engine is broken
@@ -175,8 +214,11 @@ public final class GenerationEngine implements AutoCloseable {
   /**
    * Goes on with a generation of which another run has emitted the first tokens.
    *
+   * @param request what to generate
    * @param emitted what was emitted before of each choice, from the first on, and is not emitted
    *     again; choices that are not in the list begin anew
+   * @param listener takes the tokens, on the engine's thread
+   * @return stops it
    * @throws InvalidRequestException if the request can never be served
    * @throws QueueFullException if as many wait as the configuration allows
    * @throws EngineFailedException if the engine is broken
@@ -189,7 +231,17 @@ public final class GenerationEngine implements AutoCloseable {
     return submit(request, emitted, false, listener);
   }
 
-  /** Starts a generation whose listener also takes the logits of each token of the first choice. */
+  /**
+   * Starts a generation whose listener also takes the logits of each token of the first choice.
+   *
+   * @param request what to generate
+   * @param listener takes tokens and logits, on the engine's thread
+   * @return stops it
+   * @throws InvalidRequestException if the request can never be served
+   * @throws QueueFullException if as many wait as the configuration allows
+   * @throws EngineFailedException if the engine is broken
+   * @throws IllegalStateException if the engine is closed
+   */
   public GenerationHandle submitWithLogits(
       final GenerationRequest request, final TokenListener listener) {
     return submit(request, List.of(), true, listener);
@@ -233,7 +285,7 @@ public final class GenerationEngine implements AutoCloseable {
             prompt.length,
             choices,
             listener,
-            new LiveGeneration.Surroundings(this::act, this::forget, executor::now));
+            new LiveGeneration.Surroundings(this::act, this::forget, executor::now, observers));
     takePlaces(choices.size());
     final Runnable admission = () -> admit(generation);
     act(admission);
@@ -284,11 +336,39 @@ public final class GenerationEngine implements AutoCloseable {
     if (!request.ignoreEos()) {
       endTokens.addAll(model.eosTokens());
     }
+    final Optional<Guide> guide =
+        request.constraint().map(c -> guide(c, endTokens, emitted, maxTokens));
+    guide.ifPresent(sequence::guidedBy);
     final TextStream text = new TextStream(model.tokenizer(), prompt, request.stop());
     for (final int token : emitted) {
       text.push(token);
     }
-    return new Choice(index, sequence, maxTokens, endTokens, text);
+    return new Choice(index, sequence, maxTokens, endTokens, text, guide);
+  }
+
+  private Guide guide(
+      final Constraint constraint,
+      final Set<Integer> endTokens,
+      final int[] emitted,
+      final int maxTokens) {
+    final Guide guide =
+        new Guide(
+            constraints.of(constraint).automaton(),
+            endTokens.stream().mapToInt(Integer::intValue).sorted().toArray());
+    for (final int token : emitted) {
+      guide.accept(token);
+    }
+    if (guide.isLost() || guide.isComplete()) {
+      throw new InvalidRequestException(
+          "emitted", "is not the beginning of a text that the constraint allows");
+    }
+    if (guide.fewestTokens() > maxTokens - emitted.length) {
+      throw new InvalidRequestException(
+          "max_tokens",
+          "%d, with %d tokens emitted before, leave no room for the %d that the constraint needs"
+              .formatted(maxTokens, emitted.length, guide.fewestTokens()));
+    }
+    return guide;
   }
 
   /** Counts on the caller's thread, so that it learns at once that it is refused. */
@@ -323,7 +403,30 @@ public final class GenerationEngine implements AutoCloseable {
           "has %d tokens, but the context holds %d, of which at least 1 is for the answer"
               .formatted(ids.length, model.contextLength()));
     }
+    checkConstraint(request, model.contextLength() - ids.length);
     return ids;
+  }
+
+  /** Whether the shortest text that the constraint allows fits, and nothing else ends it. */
+  private void checkConstraint(final GenerationRequest request, final int room) {
+    if (request.constraint().isEmpty()) {
+      return;
+    }
+    final int needed = constraints.of(request.constraint().get()).fewestTokens();
+    final int maxTokens = Math.min(request.maxTokens().orElse(room), room);
+    if (needed > maxTokens) {
+      throw new InvalidRequestException(
+          "max_tokens",
+          "%d are left for the answer, but what the constraint asks for needs %d at least"
+              .formatted(maxTokens, needed));
+    }
+    for (final int token : request.stopTokens()) {
+      if (constraints.isText(token)) {
+        throw new InvalidRequestException(
+            "stop_token_ids",
+            token + " stands for text; beside a constraint only tokens without text may end it");
+      }
+    }
   }
 
   private int[] truncated(final int[] ids, final GenerationRequest request) {
@@ -383,7 +486,11 @@ public final class GenerationEngine implements AutoCloseable {
 
   private void act(final Runnable action) {
     actions.add(action);
-    LockSupport.unpark(thread);
+    wake();
+  }
+
+  void wake() {
+    waker.accept(thread);
   }
 
   private void admit(final LiveGeneration generation) {
@@ -467,12 +574,12 @@ public final class GenerationEngine implements AutoCloseable {
       }
       observed.planned(batch.get(), scheduler, this::part);
       executor.submit(batch.get());
-      batchesInFlight++;
+      tokensInFlight.add(batch.get().tokens());
     }
-    load = scheduler.load();
-    final boolean idle = batchesInFlight == 0;
+    tellLoad();
+    final boolean idle = tokensInFlight.isEmpty();
     executor.await(executor.now() + ROUND_NANOS).ifPresent(this::completed);
-    load = scheduler.load();
+    tellLoad();
     if (idle && actions.isEmpty()) {
       LockSupport.parkNanos(this, generations.isEmpty() ? Long.MAX_VALUE : ROUND_NANOS);
     }
@@ -487,7 +594,7 @@ public final class GenerationEngine implements AutoCloseable {
   }
 
   private void completed(final StepResult result) {
-    batchesInFlight--;
+    final int tokens = tokensInFlight.remove();
     for (final StepResult.Scored scored : result.scored()) {
       member(scored.sequence()).ifPresent(member -> member.generation().scored(scored));
     }
@@ -497,7 +604,11 @@ public final class GenerationEngine implements AutoCloseable {
           .ifPresent(
               member -> {
                 enterFollowers(member.generation());
+                final boolean first = member.choice().firstToken() < 0;
                 member.generation().accept(member.choice(), sampled, result.end());
+                if (first) {
+                  observed.firstToken(result.end() - member.generation().submitted());
+                }
               });
     }
     for (final StepResult.Failure failed : result.failures()) {
@@ -509,6 +620,7 @@ public final class GenerationEngine implements AutoCloseable {
                       .end(member.choice(), FinishReason.ERROR, Optional.of(failed.message())));
     }
     observed.completed(result);
+    observers.onBatch(tokens, result.end() - result.start());
   }
 
   private Iteration.Part part(final Slice slice) {
@@ -539,12 +651,40 @@ public final class GenerationEngine implements AutoCloseable {
     List.copyOf(generations).forEach(generation -> generation.fail(failed));
   }
 
-  /** How often a generation lost its KV blocks to an older one, since the start. */
+  private void tellLoad() {
+    load = scheduler.load();
+    blocks = scheduler.blocks();
+  }
+
+  /** Lets somebody look on, from now on. */
+  public void observe(final ServingObserver observer) {
+    observers.add(observer);
+  }
+
+  /** What it holds now, and has done since its start. */
+  public EngineLoad load() {
+    final Scheduler.Load sequences = load;
+    final BlockPool.Load kv = blocks;
+    return new EngineLoad(
+        sequences.waiting(),
+        sequences.running(),
+        kv.used(),
+        kv.cached(),
+        kv.total(),
+        sequences.preemptions(),
+        kv.lookedUpTokens(),
+        kv.cachedTokens());
+  }
+
+  /** {@return how often a generation lost its KV blocks to an older one, since the start} */
   public long preemptions() {
     return load.preemptions();
   }
 
-  /** Whether it serves at full speed: the warm-up is over, or the first request has ended it. */
+  /**
+   * {@return whether it serves at full speed: the warm-up is over, or the first request has ended
+   * it}
+   */
   public boolean isReady() {
     return warm.getCount() == 0 && isHealthy();
   }
@@ -552,13 +692,15 @@ public final class GenerationEngine implements AutoCloseable {
   /**
    * Waits until the engine is ready.
    *
+   * @param timeout how long at most
    * @return false if it is not by then, or never will be
+   * @throws InterruptedException if the waiting thread is interrupted
    */
   public boolean awaitReady(final Duration timeout) throws InterruptedException {
     return warm.await(timeout.toNanos(), TimeUnit.NANOSECONDS) && isReady();
   }
 
-  /** Whether the engine serves; once it is broken it stays so. */
+  /** {@return whether the engine serves; once it is broken it stays so} */
   public boolean isHealthy() {
     return failure.isEmpty() && thread.isAlive();
   }

@@ -29,6 +29,7 @@ import java.util.function.Consumer;
  * @param priority its class
  * @param tenant on whose behalf; tenants share the engine fairly
  * @param deadline when to give up, if ever
+ * @param constraint what the text of each choice must be, if it is not free
  */
 public record GenerationRequest(
     String id,
@@ -44,11 +45,16 @@ public record GenerationRequest(
     boolean ignoreEos,
     Priority priority,
     String tenant,
-    Optional<Instant> deadline) {
+    Optional<Instant> deadline,
+    Optional<Constraint> constraint) {
 
+  /** The most choices of one request. */
   public static final int MAX_CHOICES = 128;
+
+  /** The most of the likeliest tokens that are reported at one place. */
   public static final int MAX_LOGPROBS = 20;
 
+  /** Refuses nulls. Values are checked when the engine is handed the request. */
   public GenerationRequest {
     Objects.requireNonNull(id, "id");
     Objects.requireNonNull(prompt, "prompt");
@@ -60,16 +66,29 @@ public record GenerationRequest(
     Objects.requireNonNull(priority, "priority");
     Objects.requireNonNull(tenant, "tenant");
     Objects.requireNonNull(deadline, "deadline");
+    Objects.requireNonNull(constraint, "constraint");
     stop = List.copyOf(stop);
     stopTokens = Set.copyOf(stopTokens);
   }
 
-  /** A greedy continuation of a text, interactive, without a deadline. */
+  /**
+   * A greedy continuation of a text, interactive, without a deadline.
+   *
+   * @param id names the request
+   * @param text what to continue
+   * @return a request, to be changed by the methods that begin with {@code with}
+   */
   public static GenerationRequest of(final String id, final String text) {
     return of(id, new Prompt.Text(text));
   }
 
-  /** A greedy continuation of a prompt, interactive, without a deadline. */
+  /**
+   * A greedy continuation of a prompt, interactive, without a deadline.
+   *
+   * @param id names the request
+   * @param prompt what to continue
+   * @return a request, to be changed by the methods that begin with {@code with}
+   */
   public static GenerationRequest of(final String id, final Prompt prompt) {
     return new GenerationRequest(
         id,
@@ -85,55 +104,132 @@ public record GenerationRequest(
         false,
         Priority.INTERACTIVE,
         "",
+        Optional.empty(),
         Optional.empty());
   }
 
+  /**
+   * Keeps only the last tokens of a prompt, instead of refusing one too long.
+   *
+   * @param value how many; 0 for as many as fit beside the answer
+   * @return a changed copy
+   */
   public GenerationRequest withTruncatedPrompt(final int value) {
     return changed(draft -> draft.truncatePrompt = OptionalInt.of(value));
   }
 
+  /**
+   * Sets how tokens are drawn.
+   *
+   * @param value greedy unless set
+   * @return a changed copy
+   */
   public GenerationRequest withSampling(final Sampling value) {
     return changed(draft -> draft.sampling = value);
   }
 
+  /**
+   * Asks for several continuations.
+   *
+   * @param value how many, 1 to {@value #MAX_CHOICES}
+   * @return a changed copy
+   */
   public GenerationRequest withChoices(final int value) {
     return changed(draft -> draft.choices = value);
   }
 
+  /**
+   * Asks for log-probabilities with the tokens.
+   *
+   * @param value those of how many of the likeliest tokens beside, 0 to {@value #MAX_LOGPROBS}
+   * @return a changed copy
+   */
   public GenerationRequest withLogprobs(final int value) {
     return changed(draft -> draft.logprobs = OptionalInt.of(value));
   }
 
+  /**
+   * Asks for log-probabilities of the prompt's tokens.
+   *
+   * @param value those of how many of the likeliest tokens beside, 0 to {@value #MAX_LOGPROBS}
+   * @return a changed copy
+   */
   public GenerationRequest withPromptLogprobs(final int value) {
     return changed(draft -> draft.promptLogprobs = OptionalInt.of(value));
   }
 
+  /**
+   * Limits each choice.
+   *
+   * @param value tokens, 1 or more
+   * @return a changed copy
+   */
   public GenerationRequest withMaxTokens(final int value) {
     return changed(draft -> draft.maxTokens = OptionalInt.of(value));
   }
 
+  /**
+   * Sets strings that end a choice.
+   *
+   * @param value none of them empty
+   * @return a changed copy
+   */
   public GenerationRequest withStop(final List<String> value) {
     return changed(draft -> draft.stop = value);
   }
 
+  /**
+   * Sets tokens that end a choice.
+   *
+   * @param value token ids of the model
+   * @return a changed copy
+   */
   public GenerationRequest withStopTokens(final Set<Integer> value) {
     return changed(draft -> draft.stopTokens = value);
   }
 
+  /**
+   * Goes on, or not, when the model says that it is done.
+   *
+   * @param value whether to go on
+   * @return a changed copy
+   */
   public GenerationRequest withIgnoreEos(final boolean value) {
     return changed(draft -> draft.ignoreEos = value);
   }
 
+  /**
+   * Sets the class.
+   *
+   * @param value interactive unless set
+   * @return a changed copy
+   */
   public GenerationRequest withPriority(final Priority value) {
     return changed(draft -> draft.priority = value);
   }
 
+  /**
+   * Sets on whose behalf it is generated.
+   *
+   * @param value a name; empty for none
+   * @return a changed copy
+   */
   public GenerationRequest withTenant(final String value) {
     return changed(draft -> draft.tenant = value);
   }
 
+  /**
+   * Sets when to give up.
+   *
+   * @param value an instant of the clock of the machine that generates
+   * @return a changed copy
+   */
   public GenerationRequest withDeadline(final Instant value) {
     return changed(draft -> draft.deadline = Optional.of(value));
+  }
+
+  public GenerationRequest withConstraint(final Constraint value) {
+    return changed(draft -> draft.constraint = Optional.of(value));
   }
 
   /** Checks what can be checked without a model. */
@@ -149,6 +245,10 @@ public record GenerationRequest(
     check("truncate_prompt_tokens", truncatePrompt.orElse(0), 0, Integer.MAX_VALUE);
     if (stop.contains("")) {
       throw new InvalidRequestException("stop", "holds an empty string, which would stop at once");
+    }
+    if (constraint.isPresent() && !stop.isEmpty()) {
+      throw new InvalidRequestException(
+          "stop", "is set beside a constraint, which says itself where the text ends");
     }
   }
 
@@ -183,6 +283,7 @@ public record GenerationRequest(
     private Priority priority;
     private String tenant;
     private Optional<Instant> deadline;
+    private Optional<Constraint> constraint;
 
     private Draft(final GenerationRequest from) {
       id = from.id;
@@ -199,6 +300,7 @@ public record GenerationRequest(
       priority = from.priority;
       tenant = from.tenant;
       deadline = from.deadline;
+      constraint = from.constraint;
     }
 
     private GenerationRequest request() {
@@ -216,7 +318,8 @@ public record GenerationRequest(
           ignoreEos,
           priority,
           tenant,
-          deadline);
+          deadline,
+          constraint);
     }
   }
 }

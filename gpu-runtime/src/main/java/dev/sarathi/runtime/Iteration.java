@@ -1,5 +1,6 @@
 package dev.sarathi.runtime;
 
+import dev.sarathi.runtime.schedule.Scheduler;
 import java.util.List;
 
 /**
@@ -21,6 +22,10 @@ import java.util.List;
  * @param totalBlocks how many KV blocks there are
  * @param preemptions how often a sequence had lost its blocks, since the engine's start
  * @param cachedTokens positions taken from the prefix cache, since the engine's start
+ * @param tokenBudget the tokens that this batch was given, decodes and prefill together, as {@link
+ *     Scheduler#tokenBudget} tells; 0 where the policy has no budget
+ * @param timesToFirstToken of the choices that emitted their first token with it, since the engine
+ *     was handed their request, in the executor's nanoseconds
  */
 public record Iteration(
     long id,
@@ -35,12 +40,17 @@ public record Iteration(
     int cachedBlocks,
     int totalBlocks,
     long preemptions,
-    long cachedTokens) {
+    long cachedTokens,
+    int tokenBudget,
+    List<Long> timesToFirstToken) {
 
+  /** Copies the lists. */
   public Iteration {
     parts = List.copyOf(parts);
     preempted = List.copyOf(preempted);
     ended = List.copyOf(ended);
+    // Traces of earlier versions lack it.
+    timesToFirstToken = timesToFirstToken == null ? List.of() : List.copyOf(timesToFirstToken);
   }
 
   /**

@@ -40,9 +40,13 @@ final class LiveGeneration implements GenerationHandle {
    * @param thread runs an action on the engine thread
    * @param ended told once of each choice that is over, on the engine thread
    * @param clock the executor's
+   * @param observer hears of tokens and ends
    */
   record Surroundings(
-      Consumer<Runnable> thread, BiConsumer<LiveGeneration, Choice> ended, LongSupplier clock) {}
+      Consumer<Runnable> thread,
+      BiConsumer<LiveGeneration, Choice> ended,
+      LongSupplier clock,
+      ServingObserver observer) {}
 
   /**
    * @param choices those that have not ended, at least one
@@ -65,6 +69,11 @@ final class LiveGeneration implements GenerationHandle {
 
   GenerationRequest request() {
     return request;
+  }
+
+  /** When the engine was handed the request. */
+  long submitted() {
+    return submitted;
   }
 
   /** The choice that computes the prompt, whose blocks the others then share. */
@@ -105,6 +114,7 @@ final class LiveGeneration implements GenerationHandle {
   void scheduled(final long now) {
     if (firstScheduled < 0) {
       firstScheduled = now;
+      engine.observer.onBegin(promptLength, now - submitted);
     }
   }
 
@@ -124,12 +134,18 @@ final class LiveGeneration implements GenerationHandle {
     }
     final int index = choice.sequence().generated() - 1;
     sampled.logits().ifPresent(logits -> guarded(() -> listener.onLogits(index, logits)));
+    final long before = choice.lastToken();
     final Choice.Gain gain = choice.accept(sampled.token(), now);
+    if (before < 0) {
+      engine.observer.onFirstToken(now - submitted);
+    } else {
+      engine.observer.onNextToken(now - before);
+    }
     emit(
         choice,
         index,
         new int[] {sampled.token()},
-        sampled.logprobs().stream().toList(),
+        sampled.logprobs().map(List::of).orElse(List.of()),
         gain.text(),
         gain.end().map(reason -> finish(choice, reason, Optional.empty(), now)));
   }
@@ -179,6 +195,7 @@ final class LiveGeneration implements GenerationHandle {
       final Optional<Finish> finish) {
     if (finish.isPresent()) {
       over(choice);
+      engine.observer.onFinish(finish.get());
     }
     final List<Logprobs> prompt =
         choice.index() == 0 && index == 0 && tokens.length > 0 ? promptLogprobs : List.of();

@@ -2,9 +2,12 @@ package dev.sarathi.runtime;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.sarathi.runtime.execute.Executor;
+import dev.sarathi.runtime.execute.WeightFormat;
 import dev.sarathi.runtime.execute.cpu.CpuExecutor;
-import dev.sarathi.runtime.execute.cpu.WeightFormat;
+import dev.sarathi.runtime.execute.cpu.KernelSet;
+import dev.sarathi.runtime.execute.cuda.CudaExecutor;
 import dev.sarathi.runtime.model.Model;
+import dev.sarathi.runtime.model.ModelConfig;
 import dev.sarathi.runtime.text.ChatTemplate;
 import dev.sarathi.runtime.text.Tokenizer;
 import dev.sarathi.runtime.text.TokenizerException;
@@ -48,25 +51,19 @@ record LoadedModel(
 
   private static final int MAX_ROWS = 4096;
 
+  /**
+   * Of the memory that is free when weights and buffers are there; the driver takes some itself.
+   */
+  private static final double GPU_SHARE = 0.95;
+
   static LoadedModel open(final EngineConfig config) {
-    if (config.executor().equals("cuda")) {
-      throw new IllegalArgumentException(
-          "executor is cuda, which this version does not have; valid is auto or cpu");
-    }
     final long start = System.nanoTime();
     try (Model model = Model.open(config.model())) {
+      final Optional<String> noGpu = noGpu(config, model.config());
       final int context =
           Math.min(model.config().maxPositions(), config.maxContext().orElse(Integer.MAX_VALUE));
-      final int threads =
-          config.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors());
       final Executor executor =
-          new CpuExecutor(
-              model,
-              kvBlocks(config, context, CpuExecutor.kvBytesPerBlock(model.config())),
-              Math.clamp(
-                  (long) config.tokenBudget().most() + config.maxSequences(), MIN_ROWS, MAX_ROWS),
-              threads,
-              config.weights().equals("int8") ? WeightFormat.INT8 : WeightFormat.STORED);
+          noGpu.isEmpty() ? onGpu(config, model, context) : onCpu(config, model, context);
       final LoadedModel loaded =
           new LoadedModel(
               config.model().toAbsolutePath().normalize().getFileName().toString(),
@@ -81,11 +78,13 @@ record LoadedModel(
               ChatTemplate.open(config.model()),
               executor);
       LOG.info(
-          "model {} loaded in {} ms: executor {} (asked for {}), context {}, {} KV tokens, fingerprint {}",
+          "model {} loaded in {} ms: executor {} ({}), context {}, {} KV tokens, fingerprint {}",
           loaded.name,
           (System.nanoTime() - start) / 1_000_000,
           executor.limits().numericsId(),
-          config.executor(),
+          config.executor().equals("auto")
+              ? "auto: " + noGpu.orElse("there is a GPU")
+              : "asked for " + config.executor(),
           context,
           (long) executor.limits().kvBlocks() * executor.limits().blockTokens(),
           loaded.fingerprint);
@@ -93,15 +92,79 @@ record LoadedModel(
     }
   }
 
-  private static int kvBlocks(
-      final EngineConfig config, final int context, final long bytesPerBlock) {
-    final int contextBlocks = Math.ceilDiv(context, CpuExecutor.BLOCK_TOKENS);
+  /**
+   * Why the model is not to run on a GPU; empty if it is.
+   *
+   * @throws IllegalArgumentException if it is asked to, but cannot
+   */
+  private static Optional<String> noGpu(final EngineConfig config, final ModelConfig model) {
+    final Optional<String> problem = CudaExecutor.unsupported(model).or(CudaExecutor::unavailable);
+    return switch (config.executor()) {
+      case "cpu" -> Optional.of("asked for cpu");
+      case "cuda" -> {
+        problem.ifPresent(
+            reason -> {
+              throw new IllegalArgumentException("executor is cuda, but " + reason);
+            });
+        yield Optional.empty();
+      }
+      default -> problem;
+    };
+  }
+
+  private static Executor onCpu(final EngineConfig config, final Model model, final int context) {
+    final long bytesPerBlock = CpuExecutor.kvBytesPerBlock(model.config());
     final long contexts = Math.min(DEFAULT_FULL_CONTEXTS, config.maxSequences());
     final long memory =
-        config
-            .kvMemory()
-            .orElseGet(
-                () -> Math.min(contexts * contextBlocks * bytesPerBlock, machineMemory() / 4));
+        Math.min(
+            contexts * Math.ceilDiv(context, CpuExecutor.BLOCK_TOKENS) * bytesPerBlock,
+            machineMemory() / 4);
+    return new CpuExecutor(
+        model,
+        kvBlocks(config, context, CpuExecutor.BLOCK_TOKENS, bytesPerBlock, memory),
+        rowsAtATime(config),
+        config.threads().orElseGet(() -> Runtime.getRuntime().availableProcessors()),
+        weightFormat(config),
+        KernelSet.named(config.kernels()));
+  }
+
+  private static Executor onGpu(final EngineConfig config, final Model model, final int context) {
+    final long bytesPerBlock = CudaExecutor.kvBytesPerBlock(model.config());
+    final long wanted =
+        (long) config.maxSequences()
+            * Math.ceilDiv(context, CudaExecutor.BLOCK_TOKENS)
+            * bytesPerBlock;
+    return CudaExecutor.open(
+        model,
+        rowsAtATime(config),
+        context,
+        weightFormat(config),
+        free ->
+            kvBlocks(
+                config,
+                context,
+                CudaExecutor.BLOCK_TOKENS,
+                bytesPerBlock,
+                Math.min(wanted, (long) (free * GPU_SHARE))));
+  }
+
+  private static WeightFormat weightFormat(final EngineConfig config) {
+    return config.weights().equals("int8") ? WeightFormat.INT8 : WeightFormat.STORED;
+  }
+
+  private static int rowsAtATime(final EngineConfig config) {
+    return Math.clamp(
+        (long) config.tokenBudget().most() + config.maxSequences(), MIN_ROWS, MAX_ROWS);
+  }
+
+  private static int kvBlocks(
+      final EngineConfig config,
+      final int context,
+      final int blockTokens,
+      final long bytesPerBlock,
+      final long defaultMemory) {
+    final int contextBlocks = Math.ceilDiv(context, blockTokens);
+    final long memory = config.kvMemory().orElse(defaultMemory);
     final long blocks = memory / bytesPerBlock;
     if (blocks < contextBlocks) {
       throw new IllegalArgumentException(
@@ -109,12 +172,12 @@ record LoadedModel(
                   + " valid is a KV memory of %d bytes or more, or a max context of %d or less")
               .formatted(
                   memory,
-                  blocks * CpuExecutor.BLOCK_TOKENS,
+                  blocks * blockTokens,
                   context,
                   contextBlocks * bytesPerBlock,
-                  blocks * CpuExecutor.BLOCK_TOKENS));
+                  blocks * blockTokens));
     }
-    return Math.toIntExact(Math.min(blocks, Integer.MAX_VALUE));
+    return Math.toIntExact(Math.min(blocks, Integer.MAX_VALUE / blockTokens));
   }
 
   /** Of the container, where there is one. */

@@ -24,13 +24,15 @@ final class ObservedIterations {
 
   private final Deque<Planned> inFlight = new ArrayDeque<>();
   private final List<Long> ended = new ArrayList<>();
+  private final List<Long> timesToFirstToken = new ArrayList<>();
   private Optional<IterationObserver> observer;
 
   private record Planned(
       List<Iteration.Part> parts,
       List<Long> preempted,
       Scheduler.Load load,
-      BlockPool.Load blocks) {}
+      BlockPool.Load blocks,
+      int tokenBudget) {}
 
   ObservedIterations(final Optional<IterationObserver> observer) {
     this.observer = observer;
@@ -45,7 +47,8 @@ final class ObservedIterations {
               batch.slices().stream().map(part).toList(),
               scheduler.preempted(),
               scheduler.load(),
-              scheduler.blocks()));
+              scheduler.blocks(),
+              scheduler.tokenBudget()));
     }
   }
 
@@ -53,6 +56,13 @@ final class ObservedIterations {
   void ended(final long sequence) {
     if (observer.isPresent()) {
       ended.add(sequence);
+    }
+  }
+
+  /** Notes how long a choice has waited for the first token that it has now. */
+  void firstToken(final long nanos) {
+    if (observer.isPresent()) {
+      timesToFirstToken.add(nanos);
     }
   }
 
@@ -76,8 +86,11 @@ final class ObservedIterations {
             planned.blocks.cached(),
             planned.blocks.total(),
             planned.load.preemptions(),
-            planned.blocks.cachedTokens());
+            planned.blocks.cachedTokens(),
+            planned.tokenBudget,
+            timesToFirstToken);
     ended.clear();
+    timesToFirstToken.clear();
     try {
       observer.get().onIteration(iteration);
     } catch (final RuntimeException e) {

@@ -4,8 +4,8 @@ import java.util.Map;
 import java.util.OptionalLong;
 
 /**
- * How the next token is drawn. The order is logit bias, penalties, temperature, min-p, top-k,
- * top-p; ties go to the lowest token id.
+ * How the next token is drawn. The order is logit bias, penalties, the constraint, temperature,
+ * min-p, top-k, top-p; ties go to the lowest token id.
  *
  * @param temperature 0 for the likeliest token always; otherwise logits are divided by it
  * @param topK keep only this many of the likeliest tokens; 0 keeps all
@@ -36,15 +36,27 @@ public record Sampling(
   private static final float MAX_PENALTY = 2;
   private static final float MAX_BIAS = 100;
 
+  /** Copies the biases. Values are checked when the engine is handed the request. */
   public Sampling {
     logitBias = Map.copyOf(logitBias);
   }
 
-  /** Draws from the whole distribution, its logits divided by {@code temperature}. */
+  /**
+   * Draws from the whole distribution, its logits divided by {@code temperature}.
+   *
+   * @param temperature above 0; 1 is the model's own distribution
+   * @return a way of sampling without penalties and with no seed of its own
+   */
   public static Sampling at(final float temperature) {
     return new Sampling(temperature, 0, 1, 0, 1, 0, 0, Map.of(), OptionalLong.empty());
   }
 
+  /**
+   * Keeps only the likeliest tokens.
+   *
+   * @param value how many; 0 keeps all
+   * @return a changed copy
+   */
   public Sampling withTopK(final int value) {
     return new Sampling(
         temperature,
@@ -58,6 +70,12 @@ public record Sampling(
         seed);
   }
 
+  /**
+   * Keeps the smallest set of likeliest tokens that reaches a probability.
+   *
+   * @param value that probability, in (0, 1]
+   * @return a changed copy
+   */
   public Sampling withTopP(final float value) {
     return new Sampling(
         temperature,
@@ -71,6 +89,12 @@ public record Sampling(
         seed);
   }
 
+  /**
+   * Keeps only tokens that are likely in proportion to the likeliest.
+   *
+   * @param value that proportion, in [0, 1]
+   * @return a changed copy
+   */
   public Sampling withMinP(final float value) {
     return new Sampling(
         temperature,
@@ -84,13 +108,26 @@ public record Sampling(
         seed);
   }
 
-  /** All three penalties. */
+  /**
+   * Sets all three penalties.
+   *
+   * @param repetition above 0; 1 for none
+   * @param presence in [-2, 2]; 0 for none
+   * @param frequency in [-2, 2]; 0 for none
+   * @return a changed copy
+   */
   public Sampling withPenalties(
       final float repetition, final float presence, final float frequency) {
     return new Sampling(
         temperature, topK, topP, minP, repetition, presence, frequency, logitBias, seed);
   }
 
+  /**
+   * Adds to the logits of some tokens.
+   *
+   * @param value what is added, by token id; each in [-100, 100]
+   * @return a changed copy
+   */
   public Sampling withLogitBias(final Map<Integer, Float> value) {
     return new Sampling(
         temperature,
@@ -104,6 +141,12 @@ public record Sampling(
         seed);
   }
 
+  /**
+   * Sets what keys the random numbers.
+   *
+   * @param value any number
+   * @return a changed copy
+   */
   public Sampling withSeed(final long value) {
     return new Sampling(
         temperature,

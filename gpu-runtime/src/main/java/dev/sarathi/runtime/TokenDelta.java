@@ -31,6 +31,7 @@ public record TokenDelta(
     Optional<Finish> finish,
     boolean last) {
 
+  /** Copies the log-probabilities. */
   public TokenDelta {
     logprobs = List.copyOf(logprobs);
     promptLogprobs = List.copyOf(promptLogprobs);

@@ -2,12 +2,15 @@ package dev.sarathi.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sarathi.runtime.execute.cpu.KernelSet;
 import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.TokenBudget;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -38,7 +41,8 @@ class DeterminismTest {
           watched("drawn", Sampling.at(0.9f).withTopK(50).withTopP(0.95f).withSeed(7)),
           watched("penalised", Sampling.at(1.1f).withMinP(0.02f).withPenalties(1.2f, 0.3f, 0.2f)));
 
-  private static List<Outcome> alone;
+  /** By kernel set: each gives the same bits in every setting, but not those of the other. */
+  private static final Map<String, List<Outcome>> ALONE = new HashMap<>();
 
   private record Outcome(List<Integer> tokens, List<float[]> logits) {}
 
@@ -47,13 +51,35 @@ class DeterminismTest {
    * @param blocks of the KV cache; 0 for plenty
    */
   record Setting(
-      Policy policy, String budget, boolean prefixCache, int company, int blocks, int threads) {
+      Policy policy,
+      String budget,
+      boolean prefixCache,
+      int company,
+      int blocks,
+      int threads,
+      String kernels) {
+
+    Setting(
+        final Policy policy,
+        final String budget,
+        final boolean prefixCache,
+        final int company,
+        final int blocks,
+        final int threads) {
+      this(policy, budget, prefixCache, company, blocks, threads, "java");
+    }
+
+    Setting withKernels(final String other) {
+      return new Setting(policy, budget, prefixCache, company, blocks, threads, other);
+    }
+
     EngineConfig config() {
       final EngineConfig config =
           CONFIG
               .withPolicy(policy.toString())
               .withTokenBudget(TokenBudget.parse(budget, Duration.ofMillis(20)))
               .withPrefixCache(prefixCache)
+              .withKernels(kernels)
               .withThreads(threads);
       return blocks == 0 ? config : config.withKvMemory(blocks * BLOCK_BYTES);
     }
@@ -61,27 +87,40 @@ class DeterminismTest {
 
   @BeforeAll
   static void runEachRequestAlone() throws Exception {
-    alone = new ArrayList<>();
-    final EngineConfig config = CONFIG.withThreads(1).withPrefixCache(false);
-    try (GenerationEngine engine = GenerationEngine.start(config)) {
-      for (final GenerationRequest request : WATCHED) {
-        alone.addAll(run(engine, List.of(request)));
+    for (final String kernels : kernels()) {
+      final List<Outcome> alone = new ArrayList<>();
+      final EngineConfig config = CONFIG.withThreads(1).withPrefixCache(false).withKernels(kernels);
+      try (GenerationEngine engine = GenerationEngine.start(config)) {
+        for (final GenerationRequest request : WATCHED) {
+          alone.addAll(run(engine, List.of(request)));
+        }
       }
+      ALONE.put(kernels, alone);
     }
   }
 
+  /** Those that can run here. */
+  private static List<String> kernels() {
+    return KernelSet.NATIVE.obstacle().isEmpty() ? List.of("java", "native") : List.of("java");
+  }
+
+  private static Stream<Setting> withEveryKernelSet(final Stream<Setting> settings) {
+    return settings.flatMap(setting -> kernels().stream().map(setting::withKernels));
+  }
+
   static Stream<Setting> someSettings() {
-    return Stream.of(
-        new Setting(Policy.STALL_FREE, "16", true, 7, 0, 2),
-        new Setting(Policy.STALL_FREE, "64", true, 24, 30, 2),
-        new Setting(Policy.STALL_FREE, "512", false, 7, 22, 1),
-        new Setting(Policy.STALL_FREE, "auto", true, 24, 30, 2),
-        new Setting(Policy.STALL_FREE, "auto", false, 7, 22, 1),
-        new Setting(Policy.PREFILL_FIRST, "2048", true, 7, 30, 2),
-        new Setting(Policy.MIXED, "512", false, 7, 0, 2),
-        new Setting(Policy.DECODE_FIRST, "512", true, 7, 0, 1),
-        new Setting(Policy.CHUNKED_ONLY, "64", false, 7, 30, 2),
-        new Setting(Policy.HYBRID_ONLY, "512", true, 7, 30, 2));
+    return withEveryKernelSet(
+        Stream.of(
+            new Setting(Policy.STALL_FREE, "16", true, 7, 0, 2),
+            new Setting(Policy.STALL_FREE, "64", true, 24, 30, 2),
+            new Setting(Policy.STALL_FREE, "512", false, 7, 22, 1),
+            new Setting(Policy.STALL_FREE, "auto", true, 24, 30, 2),
+            new Setting(Policy.STALL_FREE, "auto", false, 7, 22, 1),
+            new Setting(Policy.PREFILL_FIRST, "2048", true, 7, 30, 2),
+            new Setting(Policy.MIXED, "512", false, 7, 0, 2),
+            new Setting(Policy.DECODE_FIRST, "512", true, 7, 0, 1),
+            new Setting(Policy.CHUNKED_ONLY, "64", false, 7, 30, 2),
+            new Setting(Policy.HYBRID_ONLY, "512", true, 7, 30, 2)));
   }
 
   @ParameterizedTest
@@ -91,7 +130,8 @@ class DeterminismTest {
   }
 
   /**
-   * 6 policies, 5 budgets, cache on and off, 3 sizes of company, memory ample and tight, and 24.
+   * 6 policies, 5 budgets, cache on and off, 3 sizes of company, memory ample and tight, and 24;
+   * all of them with every kernel set.
    */
   static Stream<Setting> everySetting() {
     final List<Setting> settings = new ArrayList<>();
@@ -106,7 +146,7 @@ class DeterminismTest {
         settings.add(new Setting(policy, budget, true, 16, 21, 1));
       }
     }
-    return settings.stream();
+    return withEveryKernelSet(settings.stream());
   }
 
   @Tag("long")
@@ -121,21 +161,22 @@ class DeterminismTest {
     try (GenerationEngine engine =
         GenerationEngine.start(CONFIG.withWarmUp(Duration.ofSeconds(10)))) {
       Thread.sleep(300);
-      assertSame(run(engine, WATCHED), 0);
+      assertSame(run(engine, WATCHED), ALONE.get("java"), 0);
     }
   }
 
   private static void yieldsTheSameBits(final Setting setting) throws Exception {
+    final List<Outcome> alone = ALONE.get(setting.kernels);
     final AtomicLong cachedTokens = new AtomicLong();
     try (GenerationEngine engine =
         GenerationEngine.start(
             setting.config(), iteration -> cachedTokens.set(iteration.cachedTokens()))) {
       if (setting.company == 1) {
         for (int i = 0; i < WATCHED.size(); i++) {
-          assertSame(run(engine, List.of(WATCHED.get(i))), i);
+          assertSame(run(engine, List.of(WATCHED.get(i))), alone, i);
         }
       } else {
-        assertSame(run(engine, company(setting)), 0);
+        assertSame(run(engine, company(setting)), alone, 0);
         if (setting.blocks > 0 && setting.company > 7 && preempts(setting.policy)) {
           assertThat(engine.preemptions()).isPositive();
         }
@@ -201,7 +242,8 @@ class DeterminismTest {
         .toList();
   }
 
-  private static void assertSame(final List<Outcome> outcomes, final int first) {
+  private static void assertSame(
+      final List<Outcome> outcomes, final List<Outcome> alone, final int first) {
     assertThat(outcomes).isNotEmpty();
     for (int i = 0; i < outcomes.size(); i++) {
       final Outcome expected = alone.get(first + i);

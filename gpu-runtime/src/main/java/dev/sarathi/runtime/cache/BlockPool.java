@@ -19,6 +19,7 @@ public final class BlockPool {
   private final PrefixCache prefixes;
   private int unused;
   private long lookups;
+  private long lookedUpTokens;
   private long cachedTokens;
 
   /**
@@ -28,11 +29,18 @@ public final class BlockPool {
    * @param used blocks that sequences hold
    * @param cached blocks that nobody holds and that can be found
    * @param lookups admissions that looked for a cached prefix
+   * @param lookedUpTokens positions that these asked for
    * @param cachedTokens positions that these took from the cache
    * @param evictions cached blocks that were taken for something else
    */
   public record Load(
-      int total, int used, int cached, long lookups, long cachedTokens, long evictions) {}
+      int total,
+      int used,
+      int cached,
+      long lookups,
+      long lookedUpTokens,
+      long cachedTokens,
+      long evictions) {}
 
   /** A pool whose blocks are forgotten when their last sequence lets go of them. */
   public BlockPool(final int blocks, final int blockTokens) {
@@ -88,7 +96,13 @@ public final class BlockPool {
 
   public Load load() {
     return new Load(
-        size(), size() - free(), prefixes.idle(), lookups, cachedTokens, prefixes.evictions());
+        size(),
+        size() - free(),
+        prefixes.idle(),
+        lookups,
+        lookedUpTokens,
+        cachedTokens,
+        prefixes.evictions());
   }
 
   /**
@@ -119,12 +133,17 @@ public final class BlockPool {
     return block;
   }
 
-  /** Takes blocks that were found, for one more sequence. */
-  void share(final int[] found) {
+  /**
+   * Takes blocks that were found, for one more sequence.
+   *
+   * @param tokens how many positions the sequence had asked for
+   */
+  void share(final int[] found, final int tokens) {
     for (final int block : found) {
       share(block);
     }
     lookups++;
+    lookedUpTokens += tokens;
     cachedTokens += (long) found.length * blockTokens;
   }
 

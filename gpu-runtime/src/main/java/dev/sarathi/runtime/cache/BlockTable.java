@@ -24,13 +24,17 @@ public final class BlockTable {
     this.root = pool.root(group);
   }
 
-  /** Begins with blocks that {@link BlockPool#find} has just found. */
-  public void share(final int[] found) {
+  /**
+   * Begins with blocks that {@link BlockPool#find} has just found.
+   *
+   * @param tokens how many positions it had looked for
+   */
+  public void share(final int[] found, final int tokens) {
     if (size > 0) {
       throw new IllegalStateException("a table with " + size + " blocks cannot begin with others");
     }
     if (root.isPresent()) {
-      pool.share(found);
+      pool.share(found, tokens);
     }
     blocks = Arrays.copyOf(found, Math.max(8, 2 * found.length));
     size = found.length;

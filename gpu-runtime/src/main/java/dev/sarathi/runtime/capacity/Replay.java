@@ -200,7 +200,9 @@ final class Replay {
         blocks.cached(),
         blocks.total(),
         load.preemptions(),
-        blocks.cachedTokens());
+        blocks.cachedTokens(),
+        scheduler.tokenBudget(),
+        List.of());
   }
 
   /** Seconds; only of a run that came to its end. */

@@ -2,6 +2,7 @@ package dev.sarathi.runtime.model;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +18,8 @@ import java.util.stream.IntStream;
  * the digests of its chunks, so that all cores hash gigabytes together.
  */
 final class Fingerprint {
+  static final int DIGEST_BYTES = 32;
+
   private static final long CHUNK = 16L << 20;
   private static final long MAX_TEXT = 256L << 20;
 
@@ -26,15 +29,32 @@ final class Fingerprint {
 
   private Fingerprint() {}
 
-  static String of(final Path directory, final Map<String, MemorySegment> weights) {
+  /**
+   * @param cache may know the digests of the weights
+   */
+  static String of(
+      final Path directory,
+      final Map<String, Safetensors.Mapped> weights,
+      final DigestCache cache) {
     final MessageDigest whole = sha256();
     for (String name : TEXTS) {
       final Path file = directory.resolve(name);
       if (RegularFile.isThere(file)) {
-        add(whole, name, read(file));
+        final MemorySegment bytes = read(file);
+        begin(whole, name, bytes);
+        whole.update(digests(bytes));
       }
     }
-    weights.forEach((name, bytes) -> add(whole, name, bytes));
+    weights.forEach(
+        (name, file) -> {
+          begin(whole, name, file.bytes());
+          whole.update(
+              cache.digests(
+                  directory.resolve(name),
+                  file.opened(),
+                  file.bytes(),
+                  () -> digests(file.bytes())));
+        });
     return HexFormat.of().formatHex(whole.digest());
   }
 
@@ -50,13 +70,20 @@ final class Fingerprint {
     }
   }
 
-  private static void add(final MessageDigest whole, final String name, final MemorySegment bytes) {
+  private static void begin(
+      final MessageDigest whole, final String name, final MemorySegment bytes) {
     whole.update((name + '\0' + bytes.byteSize() + '\0').getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Of all chunks, one after the other. */
+  private static byte[] digests(final MemorySegment bytes) {
     final int chunks = Math.toIntExact((bytes.byteSize() + CHUNK - 1) / CHUNK);
+    final ByteBuffer digests = ByteBuffer.allocate(Math.multiplyExact(chunks, DIGEST_BYTES));
     IntStream.range(0, chunks)
         .parallel()
         .mapToObj(i -> digest(bytes, i * CHUNK))
-        .forEachOrdered(whole::update);
+        .forEachOrdered(digests::put);
+    return digests.array();
   }
 
   private static byte[] digest(final MemorySegment bytes, final long from) {
@@ -65,7 +92,7 @@ final class Fingerprint {
     return chunk.digest();
   }
 
-  private static MessageDigest sha256() {
+  static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

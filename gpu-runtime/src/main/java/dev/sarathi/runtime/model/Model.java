@@ -1,6 +1,7 @@
 package dev.sarathi.runtime.model;
 
 import java.nio.file.Path;
+import java.util.Map;
 
 /**
  * A model on disk, checked and mapped, from which an executor loads.
@@ -34,15 +35,38 @@ public final class Model implements AutoCloseable {
    * @throws ModelFormatException if anything in it is damaged or not supported
    */
   public static Model open(final Path directory) {
+    return open(directory, DigestCache.ofUser());
+  }
+
+  static Model open(final Path directory, final DigestCache digests) {
     final ModelConfig config = ModelConfig.read(directory.resolve("config.json"));
     final Safetensors files = Safetensors.open(directory);
     try {
       final Weights weights = config.architecture().weights(config, files);
-      return new Model(directory, config, files, weights, Fingerprint.of(directory, files.files()));
+      final String fingerprint = Fingerprint.of(directory, files.files(), digests);
+      return new Model(directory, config, files, weights, fingerprint);
     } catch (RuntimeException e) {
       files.close();
       throw e;
     }
+  }
+
+  /**
+   * A model whose weights are not in files: how fast it is does not depend on what they say.
+   *
+   * @param directory has {@code config.json}
+   * @param tensors by the names that they would have in the files
+   * @throws ModelFormatException if one is missing or has another shape than the configuration says
+   */
+  public static Model of(final Path directory, final Map<String, Tensor> tensors) {
+    final ModelConfig config = ModelConfig.read(directory.resolve("config.json"));
+    final Safetensors files = Safetensors.of(directory, tensors);
+    return new Model(
+        directory,
+        config,
+        files,
+        config.architecture().weights(config, files),
+        Fingerprint.of(directory, files.files(), DigestCache.ofUser()));
   }
 
   public Path directory() {

@@ -15,6 +15,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 
 /**
@@ -35,8 +36,15 @@ final class Safetensors implements AutoCloseable {
 
   private final Path directory;
   private final Arena arena = Arena.ofShared();
-  private final Map<String, MemorySegment> files = new TreeMap<>();
+  private final Map<String, Mapped> files = new TreeMap<>();
   private final Map<String, Tensor> tensors = new HashMap<>();
+
+  /**
+   * A file's bytes.
+   *
+   * @param opened its state before it was opened
+   */
+  record Mapped(MemorySegment bytes, Optional<FileState> opened) {}
 
   private Safetensors(final Path directory) {
     this.directory = directory;
@@ -58,8 +66,15 @@ final class Safetensors implements AutoCloseable {
     }
   }
 
-  /** Each file's bytes by its name, in order of the names. */
-  Map<String, MemorySegment> files() {
+  /** Tensors without a file. */
+  static Safetensors of(final Path directory, final Map<String, Tensor> tensors) {
+    final Safetensors safetensors = new Safetensors(directory);
+    safetensors.tensors.putAll(tensors);
+    return safetensors;
+  }
+
+  /** The files by their names, in order of these. */
+  Map<String, Mapped> files() {
     return files;
   }
 
@@ -124,6 +139,7 @@ final class Safetensors implements AutoCloseable {
 
   private void map(final String name) {
     final Path file = directory.resolve(name);
+    final Optional<FileState> opened = FileState.of(file);
     final long size = RegularFile.size(file);
     MemorySegment bytes;
     try (FileChannel channel = FileChannel.open(file)) {
@@ -131,7 +147,7 @@ final class Safetensors implements AutoCloseable {
     } catch (IOException e) {
       throw new ModelFormatException(file, "cannot be mapped: " + e, e);
     }
-    files.put(name, bytes);
+    files.put(name, new Mapped(bytes, opened));
     if (bytes.byteSize() < 8) {
       throw new ModelFormatException(
           file, bytes.byteSize() + " bytes; the header's length alone takes 8");

@@ -28,13 +28,19 @@ final class AdaptiveBudget implements PrefillBudget {
   /** Up to the load at which every other prompt waits longer, in seconds. */
   private static final double PATIENCE = 2;
 
-  /** What a larger size must gain: the rates are not known more exactly. */
-  private static final double GAIN = 0.03;
+  /** Rates as near to each other as this count as equal: they are not known more exactly. */
+  private static final double NEAR = 0.02;
 
   private static final int BISECTIONS = 12;
 
+  /** Of a fixed point: what runs decides how long it runs. */
+  private static final int ROUNDS = 4;
+
   /** The decodes of bulk are to leave the other half of the target to prefill. */
   private static final double BULK_SHARE = 0.5;
+
+  /** The share of all that have ended which must be new before their lengths are asked again. */
+  private static final double SAME = 0.02;
 
   /** Beyond it what has ended counts half. */
   private static final double MEMORY = 500_000;
@@ -43,7 +49,6 @@ final class AdaptiveBudget implements PrefillBudget {
   private final int stages;
   private final int maxSequences;
   private final long kvTokens;
-  private final boolean chunksInFlight;
   private final IterationTimeModel model = new IterationTimeModel();
   private final Deque<BatchShape> inFlight = new ArrayDeque<>();
 
@@ -60,10 +65,11 @@ final class AdaptiveBudget implements PrefillBudget {
 
   private double endedAnswerContext;
 
-  /** What {@link #fastestTiles} has found, until something ends. */
+  /** What {@link #fastestTiles} has found last. */
   private int fastest = MOST_TILES;
 
-  private boolean fastestIsKnown = true;
+  /** How many have ended since {@link #fastest} was found. */
+  private int endedSince;
 
   /**
    * @param target for the time between two tokens, in nanoseconds
@@ -74,7 +80,6 @@ final class AdaptiveBudget implements PrefillBudget {
     this.stages = settings.stages();
     this.maxSequences = settings.maxSequences();
     this.kvTokens = kvTokens;
-    this.chunksInFlight = settings.overlap() != Overlap.NONE;
     this.stageFree = new long[stages];
   }
 
@@ -126,72 +131,92 @@ final class AdaptiveBudget implements PrefillBudget {
     return end - now;
   }
 
-  /** The size with which the load is highest that both prompts and answers bear. */
+  /** The smallest size with which about the highest rate of requests is borne. */
   private int fastestTiles() {
-    if (fastestIsKnown) {
+    if (endedSince <= ended * SAME) {
       return fastest;
     }
-    final double context = endedAnswerContext / endedAnswers;
-    final int share = (int) Math.max(1, Math.min(maxSequences, kvTokens / context) / stages);
-    final BatchShape decodes = new BatchShape(share, share, Math.round(share * context), 0);
-    final double bare = model.millis(decodes);
-    final double prompt = endedPrompts / ended;
-    fastest = 1;
+    endedSince = 0;
+    final Load load = new Load();
+    final double[] rates = new double[MOST_TILES + 1];
     double most = 0;
-    for (int tiles = Math.ceilDiv(share + 1, TILE); tiles <= MOST_TILES; tiles++) {
-      final int prefill = tiles * TILE - share;
-      final double work = prefill * endedPromptContext / endedPrompts;
-      final double millis = model.millis(decodes.withPrefill(prefill, work));
-      final double rate =
-          Math.min(
-              borneByTheLine(prefill / prompt / millis, millis),
-              borneByThePlaces(share, prefill, prompt, bare, millis));
-      if (rate > most * (1 + GAIN)) {
-        most = rate;
-        fastest = tiles;
-      }
+    for (int tiles = 1; tiles <= MOST_TILES; tiles++) {
+      rates[tiles] = load.borne(tiles * TILE);
+      most = Math.max(most, rates[tiles]);
     }
-    fastestIsKnown = true;
+    fastest = 1;
+    while (rates[fastest] * (1 + NEAR) < most) {
+      fastest++;
+    }
     return fastest;
   }
 
-  /**
-   * The rate, a millisecond, at which the median prompt waits as long as is borne: of a queue with
-   * random arrivals and service (M/M/1), where a share {@code r e^(-s (1 - r) t)} of all wait
-   * longer than t, at a load of r times the rate of service s. Half of the iteration under way is
-   * waited for in any case.
-   */
-  private static double borneByTheLine(final double served, final double millis) {
-    final double patience = PATIENCE * 1_000 - millis / 2;
-    double low = 0;
-    double high = 1;
-    for (int i = 0; i < BISECTIONS; i++) {
-      final double load = (low + high) / 2;
-      if (load * Math.exp(-served * (1 - load) * patience) <= 0.5) {
-        low = load;
-      } else {
-        high = load;
-      }
-    }
-    return low * served;
-  }
+  /** Requests like those that have ended lately, in a steady state. Rates are a millisecond's. */
+  private final class Load {
+    private final double prompt = endedPrompts / ended;
+    private final double answer = endedAnswers / ended;
+    private final double context = endedAnswerContext / endedAnswers;
+    private final double workPerToken = endedPromptContext / endedPrompts;
 
-  /**
-   * The rate, a millisecond, at which prompts come as answers go with all places taken: the larger
-   * the chunks, the fewer iterations have one.
-   */
-  private double borneByThePlaces(
-      final int share,
-      final int prefill,
-      final double prompt,
-      final double bare,
-      final double millis) {
-    final double busy = Math.min(1, share * endedPrompts / endedAnswers / prefill);
-    // A batch of decodes alone is short only if those in the other stages are. Chunks of a prompt
-    // that follow each other leave the others free of prefill; one by one they do not.
-    final double starts = chunksInFlight ? Math.min(1, busy * prefill / prompt) : busy;
-    final double allBare = (1 - busy) * Math.pow(1 - starts, stages - 1);
-    return busy * prefill / prompt / (allBare * bare + (1 - allBare) * millis);
+    /** Decodes of a batch when all places are taken. */
+    private final double places = Math.max(1, Math.min(maxSequences, kvTokens / context) / stages);
+
+    /** The highest rate that batches of so many tokens bear. */
+    double borne(final int tokens) {
+      double low = 0;
+      double high = tokens / prompt / batchMillis(0, tokens);
+      for (int i = 0; i < BISECTIONS; i++) {
+        final double rate = (low + high) / 2;
+        if (isBorne(rate, tokens)) {
+          low = rate;
+        } else {
+          high = rate;
+        }
+      }
+      return low;
+    }
+
+    /**
+     * Whether there are places for all, and the median prompt does not wait for longer than is
+     * borne: of a queue with random arrivals and service (M/M/1), where a share {@code r e^(-s (1 -
+     * r) t)} of all wait longer than t, at a load of r times the rate of service s. Half of the
+     * iteration under way is waited for in any case.
+     */
+    private boolean isBorne(final double rate, final int tokens) {
+      double decodes = 0;
+      double withPrefill = batchMillis(0, tokens);
+      for (int i = 0; i < ROUNDS; i++) {
+        final double prefill = tokens - decodes;
+        final double bare = batchMillis(decodes, 0);
+        // Of all batches so many have prefill. One of decodes alone is short only if those in the
+        // other stages are.
+        final double perMilli = rate * prompt / prefill;
+        double mean = withPrefill;
+        double busy = Math.min(1, perMilli * mean);
+        for (int j = 0; j < ROUNDS; j++) {
+          mean = withPrefill - Math.pow(1 - busy, stages) * (withPrefill - bare);
+          busy = Math.min(1, perMilli * mean);
+        }
+        decodes = rate * answer * mean;
+        if (decodes > places || decodes >= tokens) {
+          return false;
+        }
+        withPrefill = batchMillis(decodes, tokens - decodes);
+      }
+      final double service = (tokens - decodes) / prompt / withPrefill;
+      final double patience = PATIENCE * 1_000 - withPrefill / 2;
+      return rate < service && rate / service * Math.exp((rate - service) * patience) <= 0.5;
+    }
+
+    private double batchMillis(final double decodes, final double prefill) {
+      final int sequences = (int) Math.round(decodes);
+      final BatchShape alone =
+          new BatchShape(sequences, sequences, Math.round(sequences * context), 0);
+      return model.millis(
+          prefill > 0
+              ? alone.withPrefill((int) Math.round(prefill), prefill * workPerToken)
+              : alone);
+    }
   }
 
   @Override
@@ -250,6 +275,6 @@ final class AdaptiveBudget implements PrefillBudget {
     endedAnswers += answer;
     endedPromptContext += prompt * prompt / 2;
     endedAnswerContext += answer * (prompt + answer / 2);
-    fastestIsKnown = false;
+    endedSince++;
   }
 }

@@ -17,6 +17,11 @@ final class ChunkedOnly extends IterationScheduler {
   }
 
   @Override
+  public int tokenBudget() {
+    return tokenBudget;
+  }
+
+  @Override
   void plan(final BatchUnderConstruction batch) {
     if (decodesAreNext) {
       addDecodes(batch);

@@ -247,6 +247,28 @@ abstract class IterationScheduler implements Scheduler {
    */
   final void addChunks(final BatchUnderConstruction batch, final Allowance budget) {
     addRunningChunks(batch, budget, false);
+    final boolean allAreServed = addWaitingChunks(batch, budget);
+    addFollowingChunks(batch, budget, false);
+    if (!allAreServed) {
+      return;
+    }
+    addRunningChunks(batch, budget, true);
+    addFollowingChunks(batch, budget, true);
+    while (budget.remaining() > 0 && hasRoomForBulk()) {
+      final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
+      if (admitted.isEmpty()) {
+        return;
+      }
+      addChunk(admitted.get(), budget, batch);
+    }
+  }
+
+  /**
+   * Adds those next in the line, up to bulk.
+   *
+   * @return whether there was a place and blocks for all, as far as the budget went
+   */
+  private boolean addWaitingChunks(final BatchUnderConstruction batch, final Allowance budget) {
     boolean bulkIsNext = false;
     while (budget.remaining() > 0 && !bulkIsNext) {
       bulkIsNext = waiting.first(now).map(s -> s.isBulk(now)).orElse(true);
@@ -258,26 +280,39 @@ abstract class IterationScheduler implements Scheduler {
         }
         final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
         if (admitted.isEmpty()) {
-          return;
+          return false;
         }
         addChunk(admitted.get(), budget, batch);
       }
     }
-    addRunningChunks(batch, budget, true);
-    while (budget.remaining() > 0 && hasRoomForBulk()) {
-      final Optional<Sequence> admitted = admit(Integer.MAX_VALUE);
-      if (admitted.isEmpty()) {
-        return;
-      }
-      addChunk(admitted.get(), budget, batch);
-    }
+    return true;
   }
 
   private void addRunningChunks(
       final BatchUnderConstruction batch, final Allowance budget, final boolean bulk) {
+    final Overlap allowed = overlap == Overlap.CHUNKS ? Overlap.NONE : overlap;
     for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
       final Sequence sequence = running.get(i);
-      if (sequence.isBulk(now) == bulk && sequence.isReadyToPrefill(overlap)) {
+      if (sequence.isBulk(now) == bulk && sequence.isReadyToPrefill(allowed)) {
+        addChunk(sequence, budget, batch);
+      }
+    }
+  }
+
+  /**
+   * In a pipeline, chunks of prompts that have one in flight, after all others: as long as there
+   * are prompts for each stage, they wait for less when several are prefilled side by side.
+   */
+  private void addFollowingChunks(
+      final BatchUnderConstruction batch, final Allowance budget, final boolean bulk) {
+    if (overlap != Overlap.CHUNKS) {
+      return;
+    }
+    for (int i = 0; i < running.size() && budget.remaining() > 0; i++) {
+      final Sequence sequence = running.get(i);
+      if (sequence.isBulk(now) == bulk
+          && sequence.isInFlight()
+          && sequence.isReadyToPrefill(overlap)) {
         addChunk(sequence, budget, batch);
       }
     }

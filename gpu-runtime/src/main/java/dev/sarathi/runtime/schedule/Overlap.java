@@ -8,7 +8,8 @@ public enum Overlap {
   NONE,
   /**
    * Chunks of one prompt follow each other through the stages of a pipeline, where each stage finds
-   * the KV that it needs; a decode waits for the token before it.
+   * the KV that it needs; a decode waits for the token before it. Prompts of which no chunk is in
+   * flight go first.
    */
   CHUNKS,
   /**

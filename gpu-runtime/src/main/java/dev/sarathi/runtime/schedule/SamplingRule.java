@@ -2,9 +2,9 @@ package dev.sarathi.runtime.schedule;
 
 /**
  * How the tokens of one sequence are chosen; the same for all of them. Applied in this order: bias,
- * penalties, temperature, min-p, top-k, top-p. The generator is counter-based, keyed by {@code
- * (seed, choice, output index, token id)}, so that a replay, a preemption or a resume draws the
- * same numbers.
+ * penalties, the plan's mask, temperature, min-p, top-k, top-p. The generator is counter-based,
+ * keyed by {@code (seed, choice, output index, token id)}, so that a replay, a preemption or a
+ * resume draws the same numbers.
  *
  * @param temperature 0 for greedy; otherwise logits are divided by it
  * @param minP keep only tokens at least so likely in proportion to the likeliest; 0 keeps all

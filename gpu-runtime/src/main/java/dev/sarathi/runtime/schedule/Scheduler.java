@@ -46,6 +46,14 @@ public interface Scheduler {
   /** What its KV blocks are used for, and what the prefix cache has been good for. */
   BlockPool.Load blocks();
 
+  /**
+   * The tokens that the latest batch was given, decodes and prefill together; as many as its
+   * decodes where these alone are more. 0 where there is no budget.
+   */
+  default int tokenBudget() {
+    return 0;
+  }
+
   /** The sequences preempted for the latest batch, or since it, in order. */
   List<Long> preempted();
 

@@ -42,6 +42,7 @@ public final class Sequence {
   private WaitingLine.Tenant account;
   private long lastTokenAt;
   private boolean bulk;
+  private Optional<TokenGuide> guide = Optional.empty();
 
   /** A sequence of no particular tenant, which takes what the prefix cache has. */
   public Sequence(
@@ -111,6 +112,16 @@ public final class Sequence {
     return this;
   }
 
+  /**
+   * Lets a guide say which tokens may follow.
+   *
+   * @param value has accepted the tokens generated before
+   */
+  public Sequence guidedBy(final TokenGuide value) {
+    guide = Optional.of(value);
+    return this;
+  }
+
   boolean isBulk(final long now) {
     return bulk && rank > now;
   }
@@ -172,19 +183,23 @@ public final class Sequence {
   }
 
   /**
-   * Whether the next decode may be submitted now. Penalties depend on every token before, so that
-   * the next cannot be submitted while one is in flight.
+   * Whether the next decode may be submitted now. Penalties and a guide depend on every token
+   * before, so that the next cannot be submitted while one is in flight.
    */
   boolean isReadyToDecode(final Overlap overlap) {
     return !held
         && (overlap == Overlap.ALL || inFlight == 0)
         && !isPrefill()
-        && scheduled < known + (needsHistory ? 0 : pending)
+        && scheduled < known + (needsHistory || guide.isPresent() ? 0 : pending)
         && scheduled + 1 - promptLength < maxGenerated;
   }
 
   boolean isReadyToPrefill(final Overlap overlap) {
     return !held && (overlap != Overlap.NONE || inFlight == 0) && isPrefill();
+  }
+
+  boolean isInFlight() {
+    return inFlight > 0;
   }
 
   boolean isHeld() {
@@ -218,7 +233,7 @@ public final class Sequence {
   void admit(final BlockPool pool, final int[] cached) {
     blocks = new BlockTable(pool, sharing.group());
     if (sharing.readsCache()) {
-      blocks.share(cached);
+      blocks.share(cached, known);
     }
     scheduled = cached.length * pool.blockTokens();
     prefillEnd = known;
@@ -281,7 +296,8 @@ public final class Sequence {
         needsHistory
             ? new SamplingPlan.History(tokens, promptLength, known)
             : SamplingPlan.History.NONE;
-    return new SamplingPlan(sampling, outputIndex, history);
+    return new SamplingPlan(
+        sampling, outputIndex, history, guide.map(g -> g.allowed(maxGenerated - outputIndex)));
   }
 
   /** For the positions from {@code scheduled} to {@code end} whose next token is the prompt's. */
@@ -306,6 +322,7 @@ public final class Sequence {
     }
     tokens[known++] = token;
     pending--;
+    guide.ifPresent(g -> g.accept(token));
   }
 
   @Override

@@ -12,6 +12,7 @@ import dev.sarathi.runtime.cache.BlockPool;
  */
 final class StallFree extends IterationScheduler {
   private final PrefillBudget budget;
+  private int tokenBudget;
 
   StallFree(final BlockPool pool, final Policy.Settings settings, final PrefillBudget budget) {
     super(pool, settings, Reservation.KNOWN);
@@ -25,7 +26,14 @@ final class StallFree extends IterationScheduler {
     } else {
       addDecodes(batch);
     }
-    addChunks(batch, budget.prefill(batch.size(), target -> situation(batch, target)));
+    final Allowance prefill = budget.prefill(batch.size(), target -> situation(batch, target));
+    tokenBudget = batch.size() + prefill.remaining();
+    addChunks(batch, prefill);
+  }
+
+  @Override
+  public int tokenBudget() {
+    return tokenBudget;
   }
 
   @Override

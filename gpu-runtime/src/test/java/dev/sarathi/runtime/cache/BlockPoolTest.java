@@ -24,7 +24,7 @@ class BlockPoolTest {
     table.release();
 
     // then: two full ones are cached, the third is not findable
-    assertThat(pool.load()).isEqualTo(new BlockPool.Load(6, 0, 2, 1, 0, 0));
+    assertThat(pool.load()).isEqualTo(new BlockPool.Load(6, 0, 2, 1, 5, 0, 0));
     assertThat(pool.free()).isEqualTo(6);
     assertThat(pool.find(NO_GROUP, new int[] {1, 2, 3, 4, 9}, 5)).isEqualTo(blocks);
     assertThat(pool.find(NO_GROUP, new int[] {1, 2, 8, 4, 9}, 5)).containsExactly(blocks[0]);
@@ -37,7 +37,7 @@ class BlockPoolTest {
     computed(1, 2, 3, 4).release();
     computed(5, 6, 7, 8).release();
     final BlockTable again = new BlockTable(pool, NO_GROUP);
-    again.share(pool.find(NO_GROUP, new int[] {1, 2, 3, 4, 0}, 5));
+    again.share(pool.find(NO_GROUP, new int[] {1, 2, 3, 4, 0}, 5), 5);
     again.release();
 
     // when: two blocks were never used, the third must be taken from the cache
@@ -142,13 +142,13 @@ class BlockPoolTest {
         .hasMessage("KV block " + block + " is used or released, but no sequence holds it");
     assertThatThrownBy(() -> pool.publish(0, -1, block, new int[2], 0))
         .isInstanceOf(IllegalStateException.class);
-    assertThatThrownBy(() -> pool.share(new int[] {block}))
+    assertThatThrownBy(() -> pool.share(new int[] {block}, 2))
         .hasMessage("KV block " + block + " is shared, but its content unknown");
   }
 
   private BlockTable computed(final int... tokens) {
     final BlockTable table = new BlockTable(pool, NO_GROUP);
-    table.share(new int[0]);
+    table.share(new int[0], tokens.length);
     table.grow(tokens.length);
     table.publish(tokens, tokens.length);
     return table;

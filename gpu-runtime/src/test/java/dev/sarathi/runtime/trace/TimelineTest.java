@@ -73,7 +73,9 @@ class TimelineTest {
                 0,
                 10,
                 1,
-                0),
+                0,
+                512,
+                List.of()),
             iteration(2, 112, 120, prefill(1, "a", 0, 21)));
 
     assertThat(Timeline.rows(trace).getFirst().spans())
@@ -185,7 +187,7 @@ class TimelineTest {
   private static Iteration iteration(
       final long id, final long start, final long end, final Part... parts) {
     return new Iteration(
-        id, start, end, List.of(parts), List.of(), List.of(), 0, 2, 3, 0, 10, 0, 0);
+        id, start, end, List.of(parts), List.of(), List.of(), 0, 2, 3, 0, 10, 0, 0, 512, List.of());
   }
 
   private static Part prefill(
