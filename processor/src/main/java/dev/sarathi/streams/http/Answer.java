@@ -4,19 +4,58 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
-/**
- * What a route answers.
- *
- * @param status of HTTP
- */
-public record Answer(int status, String contentType, byte[] body) {
-  private static final ObjectMapper JSON = new ObjectMapper();
+/** What a route answers: all at once, or one event after another. */
+public sealed interface Answer {
+  ObjectMapper JSON = new ObjectMapper();
 
-  public static Answer json(final int status, final JsonNode node) {
+  /** The status of HTTP. */
+  int status();
+
+  String contentType();
+
+  /**
+   * All at once.
+   *
+   * @param status of HTTP
+   */
+  record Whole(int status, String contentType, byte[] body) implements Answer {}
+
+  /**
+   * One event after another, as server-sent events, until the source returns or the reader is gone.
+   *
+   * @param source sends them, on a thread of the answer's own
+   * @param release is run once when the answer is over, also if the source was never asked
+   */
+  record Events(Source source, Runnable release) implements Answer {
+    @Override
+    public int status() {
+      return 200;
+    }
+
+    @Override
+    public String contentType() {
+      return "text/event-stream";
+    }
+  }
+
+  /** Sends events. */
+  interface Source {
+    /**
+     * @throws IOException if the reader is gone
+     */
+    void sendTo(EventStream stream) throws IOException, InterruptedException;
+  }
+
+  static Answer of(final int status, final String contentType, final byte[] body) {
+    return new Whole(status, contentType, body);
+  }
+
+  static Answer json(final int status, final JsonNode node) {
     try {
-      return new Answer(
+      return of(
           status,
           "application/json",
           (JSON.writeValueAsString(node) + "\n").getBytes(StandardCharsets.UTF_8));
@@ -25,11 +64,11 @@ public record Answer(int status, String contentType, byte[] body) {
     }
   }
 
-  public static Answer json(final JsonNode node) {
+  static Answer json(final JsonNode node) {
     return json(200, node);
   }
 
-  public static Answer error(final int status, final String message) {
+  static Answer error(final int status, final String message) {
     return json(status, JsonNodeFactory.instance.objectNode().put("error", message));
   }
 }

@@ -1,11 +1,14 @@
 package dev.sarathi.streams.http;
 
+import com.sun.net.httpserver.Headers;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.apache.kafka.common.config.ConfigException;
@@ -22,13 +25,25 @@ import org.slf4j.LoggerFactory;
 public final class HttpEndpoint implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(HttpEndpoint.class);
   private static final int BACKLOG = 64;
+  private static final int MAX_BODY = 1 << 16;
+
+  /** Who does not read an event for so long is gone. */
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  /** Nothing but the endpoint's own; and nobody shows its pages as a part of theirs. */
+  private static final String CONTENT_SECURITY_POLICY =
+      "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors"
+          + " 'none'";
 
   private final HttpServer server;
   private final ExecutorService threads =
       Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("http-", 0).factory());
 
+  private final SameOrigin sameOrigin;
+
   private HttpEndpoint(final HttpServer server) {
     this.server = server;
+    this.sameOrigin = new SameOrigin(server.getAddress().getAddress());
   }
 
   /**
@@ -76,29 +91,79 @@ public final class HttpEndpoint implements AutoCloseable {
     server.createContext("/", exchange -> exchange(exchange, router));
     server.setExecutor(threads);
     server.start();
-    LOG.info("listening at http://{}", address());
   }
 
-  private static void exchange(final HttpExchange exchange, final Router router)
-      throws IOException {
+  private void exchange(final HttpExchange exchange, final Router router) throws IOException {
     try (exchange) {
       final Answer answer = answer(exchange, router);
-      exchange.getResponseHeaders().set("Content-Type", answer.contentType());
-      exchange.getResponseHeaders().set("Cache-Control", "no-store");
-      if (exchange.getRequestMethod().equals("HEAD")) {
-        exchange.sendResponseHeaders(answer.status(), -1);
-      } else {
-        exchange.sendResponseHeaders(answer.status(), answer.body().length);
-        exchange.getResponseBody().write(answer.body());
+      final Headers headers = exchange.getResponseHeaders();
+      headers.set("Content-Type", answer.contentType());
+      headers.set("Cache-Control", "no-store");
+      headers.set("Content-Security-Policy", CONTENT_SECURITY_POLICY);
+      headers.set("Cross-Origin-Resource-Policy", "same-origin");
+      headers.set("Referrer-Policy", "no-referrer");
+      headers.set("X-Content-Type-Options", "nosniff");
+      switch (answer) {
+        case Answer.Whole whole -> write(exchange, whole);
+        case Answer.Events events -> stream(exchange, events);
       }
     }
   }
 
-  private static Answer answer(final HttpExchange exchange, final Router router) {
+  private static void write(final HttpExchange exchange, final Answer.Whole answer)
+      throws IOException {
+    if (exchange.getRequestMethod().equals("HEAD")) {
+      exchange.sendResponseHeaders(answer.status(), -1);
+    } else {
+      // None at all is -1 here; 0 would be any number.
+      final int length = answer.body().length == 0 ? -1 : answer.body().length;
+      exchange.sendResponseHeaders(answer.status(), length);
+      exchange.getResponseBody().write(answer.body());
+    }
+  }
+
+  private static void stream(final HttpExchange exchange, final Answer.Events answer)
+      throws IOException {
     try {
-      return router.answer(exchange.getRequestMethod(), exchange.getRequestURI());
+      if (exchange.getRequestMethod().equals("HEAD")) {
+        exchange.sendResponseHeaders(answer.status(), -1);
+        return;
+      }
+      exchange.sendResponseHeaders(answer.status(), 0);
+      final EventStream stream = new EventStream(exchange.getResponseBody());
+      final Thread writer = Thread.currentThread();
+      final Thread watch = Thread.ofVirtual().start(() -> stream.watch(writer, PATIENCE));
+      try {
+        answer.source().sendTo(stream);
+      } catch (final IOException e) {
+        LOG.debug("the reader of {} is gone: {}", exchange.getRequestURI(), e.toString());
+      } catch (final InterruptedException e) {
+        Thread.currentThread().interrupt();
+      } finally {
+        watch.interrupt();
+      }
+    } finally {
+      answer.release().run();
+    }
+  }
+
+  private Answer answer(final HttpExchange exchange, final Router router) throws IOException {
+    final String method = exchange.getRequestMethod();
+    final Optional<Answer> refusal = sameOrigin.refusal(method, exchange.getRequestHeaders());
+    if (refusal.isPresent()) {
+      return refusal.get();
+    }
+    byte[] body = {};
+    if (method.equals("POST")) {
+      body = exchange.getRequestBody().readNBytes(MAX_BODY + 1);
+      if (body.length > MAX_BODY) {
+        return Answer.error(413, "the body is longer than " + MAX_BODY + " bytes");
+      }
+    }
+    try {
+      return router.answer(method, exchange.getRequestURI(), body);
     } catch (final RuntimeException e) {
-      LOG.warn("{} {} failed", exchange.getRequestMethod(), exchange.getRequestURI(), e);
+      LOG.warn("{} {} failed", method, exchange.getRequestURI(), e);
       return Answer.error(500, e.toString());
     }
   }

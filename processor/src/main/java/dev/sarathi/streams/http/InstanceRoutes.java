@@ -12,10 +12,8 @@ import java.time.Instant;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.KafkaStreams.State;
-import org.apache.kafka.streams.StreamsMetadata;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
 
 /**
@@ -26,8 +24,10 @@ import org.apache.kafka.streams.errors.InvalidStateStoreException;
  * <tr><td>{@code /requests?state=&limit=}</td><td>unfinished requests of its tasks</td></tr>
  * <tr><td><code>/requests/{id}</code></td><td>one of them</td></tr>
  * <tr><td>{@code /instances}</td><td>every instance of the application</td></tr>
- * <tr><td>{@code /health}</td><td>200 while it works, 503 if it must be restarted</td></tr>
- * <tr><td>{@code /ready}</td><td>200 while it takes prompts, 503 else</td></tr>
+ * <tr><td>{@code /health}</td><td>200 while it works, also while it restores or its brokers are
+ * away; 503 if it must be restarted</td></tr>
+ * <tr><td>{@code /ready}</td><td>200 while it takes prompts, its model warm and its tasks running;
+ * 503 else</td></tr>
  * </table>
  *
  * <p>Threading: any thread.
@@ -40,7 +40,7 @@ public final class InstanceRoutes {
   private final KafkaStreams streams;
   private final GenerationEngine engine;
   private final RequestQueries queries;
-  private final String address;
+  private final Instances instances;
 
   /**
    * @param address of this instance, as the others know it
@@ -53,7 +53,7 @@ public final class InstanceRoutes {
     this.streams = streams;
     this.engine = engine;
     this.queries = queries;
-    this.address = address;
+    this.instances = new Instances(streams, address);
   }
 
   /** The routes. */
@@ -91,7 +91,7 @@ public final class InstanceRoutes {
     }
     final RequestQueries.Page page = queries.list(phase, limit);
     final ObjectNode answer = NODES.objectNode();
-    answer.put("instance", address);
+    answer.put("instance", instances.address());
     answer.put("committed", false);
     answer.put("unfinished", page.unfinished());
     answer.put("complete", page.complete());
@@ -104,11 +104,14 @@ public final class InstanceRoutes {
     final String id = query.path().get("id");
     return queries
         .find(id)
-        .map(found -> Answer.json(json(found).put("instance", address).put("committed", false)))
+        .map(
+            found ->
+                Answer.json(
+                    json(found).put("instance", instances.address()).put("committed", false)))
         .orElseGet(() -> Answer.error(404, "no task here has an unfinished request " + id));
   }
 
-  private static ObjectNode json(final RequestState request) {
+  static ObjectNode json(final RequestState request) {
     final ObjectNode node = NODES.objectNode();
     node.put("id", request.id());
     node.put("state", request.phase().name().toLowerCase(Locale.ROOT));
@@ -130,20 +133,8 @@ public final class InstanceRoutes {
 
   private Answer instances() {
     final ObjectNode answer = NODES.objectNode();
-    answer.put("instance", address);
-    final ArrayNode instances = answer.putArray("instances");
-    for (final StreamsMetadata instance : streams.metadataForAllStreamsClients()) {
-      final ObjectNode node = instances.addObject();
-      // Streams says so of an instance that does not tell its address.
-      node.put(
-          "address",
-          "unavailable".equals(instance.host()) ? null : instance.host() + ":" + instance.port());
-      final ArrayNode partitions = node.putArray("partitions");
-      instance.topicPartitions().stream()
-          .map(TopicPartition::toString)
-          .sorted()
-          .forEach(partitions::add);
-    }
+    answer.put("instance", instances.address());
+    answer.set("instances", instances.json());
     return Answer.json(answer);
   }
 
@@ -155,7 +146,7 @@ public final class InstanceRoutes {
 
   private Answer ready() {
     final State state = streams.state();
-    return state(state == State.RUNNING && engine.isHealthy(), state);
+    return state(state == State.RUNNING && engine.isReady(), state);
   }
 
   private Answer state(final boolean good, final State state) {
@@ -164,6 +155,7 @@ public final class InstanceRoutes {
         NODES
             .objectNode()
             .put("streams", state.name())
-            .put("engine", engine.isHealthy() ? "healthy" : "broken"));
+            .put("engine", engine.isHealthy() ? "healthy" : "broken")
+            .put("warm", engine.isReady()));
   }
 }

@@ -8,6 +8,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
 
 /**
@@ -17,7 +19,11 @@ import java.util.function.Function;
 public final class Router {
   private final List<Route> routes = new ArrayList<>();
 
-  private record Route(List<String> pattern, Function<Query, Answer> handler) {
+  private record Route(String method, List<String> pattern, Function<Query, Answer> handler) {
+    private boolean takes(final String other) {
+      return method.equals(other.equals("HEAD") ? "GET" : other);
+    }
+
     private Optional<Map<String, String>> match(final List<String> segments) {
       if (segments.size() != pattern.size()) {
         return Optional.empty();
@@ -35,13 +41,19 @@ public final class Router {
     }
   }
 
-  /** Adds a route; the first that matches answers. */
+  /** Adds a route that reads; the first that matches answers. */
   public Router get(final String pattern, final Function<Query, Answer> handler) {
-    routes.add(new Route(segments(pattern), handler));
+    routes.add(new Route("GET", segments(pattern), handler));
     return this;
   }
 
-  Answer answer(final String method, final URI uri) {
+  /** Adds a route that does something; its query has a body. */
+  public Router post(final String pattern, final Function<Query, Answer> handler) {
+    routes.add(new Route("POST", segments(pattern), handler));
+    return this;
+  }
+
+  Answer answer(final String method, final URI uri, final byte[] body) {
     final List<String> segments;
     final Map<String, String> parameters;
     try {
@@ -50,15 +62,17 @@ public final class Router {
     } catch (final IllegalArgumentException e) {
       return Answer.error(400, "the address cannot be read: " + e.getMessage());
     }
+    final Set<String> valid = new TreeSet<>();
     for (final Route route : routes) {
       final Optional<Map<String, String>> places = route.match(segments);
-      if (places.isPresent()) {
-        return method.equals("GET") || method.equals("HEAD")
-            ? route.handler().apply(new Query(places.get(), parameters))
-            : Answer.error(405, method + " is not answered here; valid is GET");
+      if (places.isPresent() && route.takes(method)) {
+        return route.handler().apply(new Query(places.get(), parameters, body));
       }
+      places.ifPresent(_ -> valid.add(route.method()));
     }
-    return Answer.error(404, "there is nothing at " + uri.getPath());
+    return valid.isEmpty()
+        ? Answer.error(404, "there is nothing at " + uri.getPath())
+        : Answer.error(405, method + " is not answered here; valid is " + String.join(", ", valid));
   }
 
   private static List<String> segments(final String path) {

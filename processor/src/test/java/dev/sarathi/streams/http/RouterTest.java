@@ -38,10 +38,10 @@ class RouterTest {
   }
 
   private Answer answer(final String method, final String path) {
-    return router.answer(method, URI.create("http://localhost" + path));
+    return router.answer(method, URI.create("http://localhost" + path), new byte[0]);
   }
 
   private String body(final String method, final String path) {
-    return new String(answer(method, path).body(), StandardCharsets.UTF_8);
+    return new String(((Answer.Whole) answer(method, path)).body(), StandardCharsets.UTF_8);
   }
 }
