@@ -2,13 +2,21 @@ package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.runtime.IterationObserver;
 import dev.sarathi.runtime.trace.TraceWriter;
 import dev.sarathi.streams.RequestQueries;
 import dev.sarathi.streams.SarathiConfig;
 import dev.sarathi.streams.http.HttpEndpoint;
 import dev.sarathi.streams.http.InstanceRoutes;
+import dev.sarathi.streams.http.IterationHistory;
+import dev.sarathi.streams.http.MetricsRoutes;
+import dev.sarathi.streams.http.PageRoutes;
+import dev.sarathi.streams.http.Router;
+import dev.sarathi.streams.metrics.ApplicationMetrics;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -44,6 +52,7 @@ public final class Application implements AutoCloseable {
   private final Optional<TraceWriter> trace;
   private final KafkaStreams streams;
   private final Optional<HttpEndpoint> http;
+  private final LocalState localState;
   private final GroupMembershipOperation atClose;
   private final CountDownLatch stopped = new CountDownLatch(1);
 
@@ -52,11 +61,13 @@ public final class Application implements AutoCloseable {
       final Optional<TraceWriter> trace,
       final KafkaStreams streams,
       final Optional<HttpEndpoint> http,
+      final LocalState localState,
       final GroupMembershipOperation atClose) {
     this.engine = engine;
     this.trace = trace;
     this.streams = streams;
     this.http = http;
+    this.localState = localState;
     this.atClose = atClose;
   }
 
@@ -70,15 +81,15 @@ public final class Application implements AutoCloseable {
   public static Application start(final Map<String, ?> properties) {
     return start(
         properties,
-        (config, trace) ->
-            trace
-                .map(writer -> GenerationEngine.start(config, writer))
-                .orElseGet(() -> GenerationEngine.start(config)));
+        (config, observers) ->
+            observers.isEmpty()
+                ? GenerationEngine.start(config)
+                : GenerationEngine.start(config, IterationObserver.all(observers)));
   }
 
   /** How the engine is started; another than the usual one stands in for a model. */
   interface EngineStart {
-    GenerationEngine start(EngineConfig config, Optional<TraceWriter> trace);
+    GenerationEngine start(EngineConfig config, List<IterationObserver> observers);
   }
 
   static Application start(final Map<String, ?> properties, final EngineStart engineStart) {
@@ -94,27 +105,38 @@ public final class Application implements AutoCloseable {
         throw new ConfigException(required + " is missing");
       }
     }
-    Topics.makeReady(config, client);
+    final Access access = new Access(config, client);
+    Topics.makeReady(config, client, access);
     final Optional<TraceWriter> trace =
         config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
-    final GenerationEngine engine = engineStart.start(config.engine(), trace);
+    final IterationHistory history = new IterationHistory();
+    final List<IterationObserver> observers = new ArrayList<>();
+    trace.ifPresent(observers::add);
+    config.httpListen().ifPresent(_ -> observers.add(history));
+    final GenerationEngine engine = engineStart.start(config.engine(), observers);
     try {
-      final GenerationTopology topology = new GenerationTopology(config, client, engine);
-      awaitRegistry(topology.outputs(), config);
+      final ApplicationMetrics metrics = new ApplicationMetrics(engine, config.tbtTarget());
+      final GenerationTopology topology =
+          new GenerationTopology(config, client, engine, metrics.serving());
+      awaitRegistry(topology.outputs(), config, access);
       final Optional<HttpEndpoint> http = listen(config, client);
       final KafkaStreams streams = streams(topology, client, http);
       final Application application =
-          new Application(engine, trace, streams, http, atClose(client));
-      application.run();
+          new Application(engine, trace, streams, http, LocalState.of(client), atClose(client));
+      metrics.add(streams);
+      application.run(access);
       http.ifPresent(
-          endpoint ->
-              endpoint.serve(
-                  new InstanceRoutes(
-                          streams,
-                          engine,
-                          new RequestQueries(streams, GenerationTopology.GENERATE),
-                          String.valueOf(client.get(StreamsConfig.APPLICATION_SERVER_CONFIG)))
-                      .router()));
+          endpoint -> {
+            final RequestQueries queries = new RequestQueries(streams, GenerationTopology.GENERATE);
+            final String address =
+                String.valueOf(client.get(StreamsConfig.APPLICATION_SERVER_CONFIG));
+            final Router router = new InstanceRoutes(streams, engine, queries, address).router();
+            new PageRoutes(config.engine(), streams, engine, queries, address, history)
+                .addTo(router);
+            new MetricsRoutes(metrics, config).addTo(router);
+            endpoint.serve(router);
+            LOG.info("the page of this instance is at http://{}/", endpoint.address());
+          });
       return application;
     } catch (final RuntimeException e) {
       engine.close();
@@ -162,31 +184,56 @@ public final class Application implements AutoCloseable {
   }
 
   /** A schema that the registry refuses is then known at start, not at the first result. */
-  private static void awaitRegistry(final Outputs outputs, final SarathiConfig config) {
+  private static void awaitRegistry(
+      final Outputs outputs, final SarathiConfig config, final Access access) {
     final long timeout = config.getLong(SarathiConfig.STARTUP_TIMEOUT_CONFIG);
     final long deadline = System.nanoTime() + Duration.ofMillis(timeout).toNanos();
-    while (true) {
+    for (int tries = 1; ; tries++) {
       try {
         outputs.warmUp();
         return;
       } catch (final RuntimeException e) {
-        if (!PromptDecoder.isRegistryAway(e) || System.nanoTime() > deadline) {
-          throw new IllegalStateException(
-              "the schema registry at %s did not accept the output schemas: %s"
-                  .formatted(config.originals().get("schema.registry.url"), e),
-              e);
+        final Optional<String> refusal = access.refusalByRegistry(e);
+        if (refusal.isPresent()) {
+          // Not as its cause, which quotes the schema.
+          LOG.debug("the schema registry refused", e);
+          throw new IllegalStateException(refusal.get());
         }
-        LOG.warn("the schema registry is away, trying again: {}", e.toString());
+        if (!RegistryOutage.isAway(e)) {
+          throw e;
+        }
+        final Throwable cause = RegistryOutage.causeOf(e);
+        final String url =
+            Access.withoutSecret(config.originals().get("schema.registry.url").toString());
+        if (System.nanoTime() > deadline || Thread.currentThread().isInterrupted()) {
+          throw new IllegalStateException(
+              "the schema registry at schema.registry.url=%s could not be asked within %s=%d ms: %s"
+                  .formatted(url, SarathiConfig.STARTUP_TIMEOUT_CONFIG, timeout, cause),
+              cause);
+        }
+        if (tries == 1) {
+          LOG.warn(
+              "the schema registry at {} is away, waiting {} ms: {}",
+              url,
+              timeout,
+              cause.toString());
+        }
       }
       pause(RETRY_PAUSE.toMillis());
     }
   }
 
-  private void run() {
+  private void run(final Access access) {
     streams.setUncaughtExceptionHandler(
         failure -> {
           if (!engine.isHealthy()) {
             LOG.error("the engine is broken; the application shuts down", failure);
+            return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
+          }
+          final Optional<String> refusal = access.refusal(failure);
+          if (refusal.isPresent()) {
+            LOG.error("the application stops: {}", refusal.get());
+            LOG.debug("the application stops", failure);
             return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
           }
           LOG.error("a stream thread failed and is replaced", failure);
@@ -200,6 +247,7 @@ public final class Application implements AutoCloseable {
             stopped.countDown();
           }
         });
+    localState.open();
     streams.start();
   }
 
@@ -230,7 +278,9 @@ public final class Application implements AutoCloseable {
   @Override
   public void close() {
     http.ifPresent(HttpEndpoint::close);
-    if (!streams.close(CloseOptions.timeout(CLOSE_TIMEOUT).withGroupMembershipOperation(atClose))) {
+    if (streams.close(CloseOptions.timeout(CLOSE_TIMEOUT).withGroupMembershipOperation(atClose))) {
+      localState.close();
+    } else {
       LOG.warn("streams did not stop within {}; uncommitted work is aborted", CLOSE_TIMEOUT);
     }
     engine.close();

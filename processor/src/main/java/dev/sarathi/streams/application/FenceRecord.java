@@ -26,7 +26,7 @@ final class FenceRecord {
     return partition -> new Routed<>(of(partition), Optional.of(child));
   }
 
-  private static Record<byte[], byte[]> of(final int partition) {
+  static Record<byte[], byte[]> of(final int partition) {
     return new Record<>(
         (KEY + partition).getBytes(StandardCharsets.UTF_8),
         null,

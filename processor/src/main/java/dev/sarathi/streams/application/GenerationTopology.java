@@ -1,17 +1,34 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.GenerationEngine;
+import dev.sarathi.schemas.Completion;
 import dev.sarathi.schemas.JobCancellation;
+import dev.sarathi.schemas.JobProgress;
+import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.SarathiSerdes;
+import dev.sarathi.schemas.TokenRecord;
 import dev.sarathi.streams.Generation;
+import dev.sarathi.streams.GenerationObserver;
 import dev.sarathi.streams.SarathiConfig;
+import io.confluent.kafka.schemaregistry.avro.AvroSchema;
+import io.confluent.kafka.serializers.KafkaAvroSerializerConfig;
+import io.confluent.kafka.serializers.subject.strategy.SubjectNameStrategy;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.apache.avro.Schema;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.serialization.Deserializer;
+import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
+import org.apache.kafka.streams.state.StoreBuilder;
 
 /**
  * The application's topology. Bytes go in and bytes go out: the nodes between decode and encode, so
@@ -25,8 +42,8 @@ import org.apache.kafka.streams.Topology;
  *              dead-letters
  * </pre>
  *
- * <p>Beside these, generate sends a {@link FenceRecord} back to prompts when a task is taken up
- * with unfinished requests.
+ * <p>Beside these, generate and decode send a {@link FenceRecord} back to prompts when a task is
+ * taken up with unfinished requests, or with prompts that wait for the schema registry.
  */
 final class GenerationTopology {
   private static final String PROMPTS = "prompts";
@@ -44,14 +61,19 @@ final class GenerationTopology {
   private final SarathiConfig config;
   private final Map<String, Object> registry;
   private final GenerationEngine engine;
+  private final GenerationObserver observer;
+  private final Outputs outputs;
 
   GenerationTopology(
       final SarathiConfig config,
       final Map<String, Object> registry,
-      final GenerationEngine engine) {
+      final GenerationEngine engine,
+      final GenerationObserver observer) {
     this.config = config;
     this.registry = registry;
     this.engine = engine;
+    this.observer = observer;
+    this.outputs = makeOutputs();
   }
 
   Topology build() {
@@ -62,12 +84,7 @@ final class GenerationTopology {
             new ByteArrayDeserializer(),
             new ByteArrayDeserializer(),
             config.getString(SarathiConfig.PROMPTS_TOPIC_CONFIG))
-        .addProcessor(
-            DECODE,
-            () ->
-                new PromptDecoder(
-                    SarathiSerdes.promptRequest(registry).deserializer(), GENERATE, DEAD_LETTERS),
-            PROMPTS)
+        .addProcessor(DECODE, decoders(), PROMPTS)
         .addProcessor(GENERATE, generation(), DECODE);
     topology.addSink(
         FENCES,
@@ -75,12 +92,32 @@ final class GenerationTopology {
         new ByteArraySerializer(),
         new ByteArraySerializer(),
         FenceRecord::partition,
+        DECODE,
         GENERATE);
     addSink(topology, TOKENS, SarathiConfig.TOKENS_TOPIC_CONFIG, GENERATE);
     addSink(topology, COMPLETIONS, SarathiConfig.COMPLETIONS_TOPIC_CONFIG, GENERATE);
     addSink(topology, JOBS, SarathiConfig.JOBS_TOPIC_CONFIG, GENERATE);
     addSink(topology, DEAD_LETTERS, SarathiConfig.DEAD_LETTERS_TOPIC_CONFIG, DECODE, GENERATE);
     return topology;
+  }
+
+  private ProcessorSupplier<byte[], byte[], byte[], Object> decoders() {
+    final Supplier<Deserializer<PromptRequest>> deserializers =
+        () -> SarathiSerdes.promptRequest(registry).deserializer();
+    final RegistryOutage outage = new RegistryOutage(deserializers);
+    final PromptDecoder.Children children =
+        new PromptDecoder.Children(GENERATE, DEAD_LETTERS, FENCES);
+    return new ProcessorSupplier<>() {
+      @Override
+      public Processor<byte[], byte[], byte[], Object> get() {
+        return new PromptDecoder(deserializers.get(), outage, children);
+      }
+
+      @Override
+      public Set<StoreBuilder<?>> stores() {
+        return Set.of(PromptDecoder.heldBuilder(config.largestRecordBytes()));
+      }
+    };
   }
 
   private void addSink(
@@ -95,15 +132,15 @@ final class GenerationTopology {
     final int defaultMaxTokens = config.getInt(SarathiConfig.DEFAULT_MAX_TOKENS_CONFIG);
     final OptionalInt maxTokens =
         defaultMaxTokens == 0 ? OptionalInt.empty() : OptionalInt.of(defaultMaxTokens);
-    final ThreadLocal<Outputs> outputs = ThreadLocal.withInitial(this::outputs);
     final Generation.Named<byte[], SourcePrompt, byte[]> generation =
         Generation.<byte[], SourcePrompt>using(engine)
             .settings(config.generation())
+            .observedBy(observer)
             .id((key, prompt) -> prompt.id())
             .request((key, prompt) -> prompt.toGenerationRequest(engine.modelName(), maxTokens))
             .carrying(Serdes.ByteArray(), SourcePrompt.carriedSerde())
             .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
-            .results(result -> outputs.get().records(result))
+            .results(result -> outputs.records(result))
             .fencing(FenceRecord.record(FENCES), FenceRecord::is);
     return topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
         .map(
@@ -111,30 +148,52 @@ final class GenerationTopology {
                 generation.jobs(
                     prompt -> prompt.request().getJobId(),
                     JobCancellation::jobOf,
-                    progress -> outputs.get().records(progress)))
+                    progress -> outputs.records(progress)))
         .orElse(generation)
         .as(GENERATE);
   }
 
+  /** One for all threads: what it has asked the registry at start, no thread asks again. */
   Outputs outputs() {
+    return outputs;
+  }
+
+  private Outputs makeOutputs() {
     return new Outputs(
-        topicOf(SarathiConfig.TOKENS_TOPIC_CONFIG)
-            .map(
-                topic ->
-                    new Outputs.Outlet<>(
-                        TOKENS, topic, SarathiSerdes.tokenRecord(registry).serializer())),
-        topicOf(SarathiConfig.COMPLETIONS_TOPIC_CONFIG)
-            .map(
-                topic ->
-                    new Outputs.Outlet<>(
-                        COMPLETIONS, topic, SarathiSerdes.completion(registry).serializer())),
-        topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
-            .map(
-                topic ->
-                    new Outputs.Outlet<>(
-                        JOBS, topic, SarathiSerdes.jobProgress(registry).serializer())),
+        outlet(
+            TOKENS,
+            SarathiConfig.TOKENS_TOPIC_CONFIG,
+            TokenRecord.getClassSchema(),
+            SarathiSerdes::tokenRecord),
+        outlet(
+            COMPLETIONS,
+            SarathiConfig.COMPLETIONS_TOPIC_CONFIG,
+            Completion.getClassSchema(),
+            SarathiSerdes::completion),
+        outlet(
+            JOBS,
+            SarathiConfig.JOBS_TOPIC_CONFIG,
+            JobProgress.getClassSchema(),
+            SarathiSerdes::jobProgress),
         DEAD_LETTERS,
         engine.modelName());
+  }
+
+  private <T> Optional<Outputs.Outlet<T>> outlet(
+      final String child,
+      final String setting,
+      final Schema schema,
+      final Function<Map<String, ?>, Serde<T>> serde) {
+    return topicOf(setting)
+        .map(
+            topic ->
+                new Outputs.Outlet<>(
+                    child, topic, subjectOf(topic, schema), serde.apply(registry).serializer()));
+  }
+
+  private String subjectOf(final String topic, final Schema schema) {
+    final Object strategy = new KafkaAvroSerializerConfig(registry).valueSubjectNameStrategy();
+    return ((SubjectNameStrategy) strategy).subjectName(topic, false, new AvroSchema(schema));
   }
 
   private Optional<String> topicOf(final String setting) {

@@ -13,6 +13,8 @@ import dev.sarathi.schemas.TopLogprob;
 import dev.sarathi.schemas.Usage;
 import dev.sarathi.streams.GenerationResult;
 import dev.sarathi.streams.Routed;
+import io.confluent.kafka.schemaregistry.client.rest.exceptions.RestClientException;
+import java.net.HttpURLConnection;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -25,7 +27,7 @@ import org.apache.kafka.streams.processor.api.Record;
  * Turns results into serialised records: token records and completions keyed by request id, dead
  * letters as they came.
  *
- * <p>Threading: one for each processor; Confluent's serializers are not shared between threads.
+ * <p>Threading: safe; a serializer, which by itself is not, serves one thread at a time.
  *
  * @param tokens the topic and child of the token records; absent to make none
  * @param completions the topic and child of the completions; absent to make none
@@ -38,11 +40,20 @@ record Outputs(
     String deadLetters,
     String model) {
 
-  /** A sink's name in the topology, its topic, and how its values are serialised. */
-  record Outlet<T>(String child, String topic, Serializer<T> serializer) {
+  /**
+   * A sink's name in the topology, its topic, the registry's subject of that, and how its values
+   * are serialised.
+   */
+  record Outlet<T>(String child, String topic, String subject, Serializer<T> serializer) {
+    private byte[] serialize(final T value) {
+      synchronized (serializer) {
+        return serializer.serialize(topic, value);
+      }
+    }
+
     private Routed<byte[], byte[]> route(
         final GenerationResult<byte[], SourcePrompt> result, final long timestamp, final T value) {
-      final byte[] bytes = serializer.serialize(topic, value);
+      final byte[] bytes = serialize(value);
       return new Routed<>(
           new Record<>(
               result.id().getBytes(StandardCharsets.UTF_8),
@@ -54,14 +65,38 @@ record Outputs(
 
     /** Makes the serializer ask the registry for what it needs. */
     private void warmUp(final T value) {
-      serializer.serialize(topic, value);
+      try {
+        serialize(value);
+      } catch (final RuntimeException e) {
+        if (RegistryOutage.isAway(e)) {
+          throw e;
+        }
+        throw refused(RegistryOutage.causeOf(e));
+      }
+    }
+
+    private IllegalStateException refused(final Throwable cause) {
+      final int status = cause instanceof RestClientException answer ? answer.getStatus() : 0;
+      final String fix =
+          switch (status) {
+            case HttpURLConnection.HTTP_NOT_FOUND ->
+                "; where auto.register.schemas=false it has to be registered before";
+            case HttpURLConnection.HTTP_CONFLICT ->
+                "; the compatibility level of the subject does not allow this version";
+            default -> "";
+          };
+      return new IllegalStateException(
+          "the schema registry refuses subject %s, for the records of topic %s: %s%s"
+              .formatted(subject, topic, cause.getMessage(), fix),
+          cause);
     }
   }
 
   /**
    * Registers or finds the schemas of the outputs.
    *
-   * @throws RuntimeException as Confluent's serializers do, if the registry is away or refuses
+   * @throws IllegalStateException naming the subject, if the registry refuses
+   * @throws RuntimeException as Confluent's serializers do, if it is away
    */
   void warmUp() {
     tokens.ifPresent(
@@ -92,7 +127,7 @@ record Outputs(
                     new Record<>(
                         (progress.partition() + "/" + progress.job())
                             .getBytes(StandardCharsets.UTF_8),
-                        outlet.serializer().serialize(outlet.topic(), record(progress)),
+                        outlet.serialize(record(progress)),
                         System.currentTimeMillis()),
                     Optional.of(outlet.child())))
         .toList();

@@ -1,6 +1,7 @@
 package dev.sarathi.streams.application;
 
 import dev.sarathi.runtime.ChatMessage;
+import dev.sarathi.runtime.Constraint;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.runtime.Priority;
@@ -85,7 +86,22 @@ public final class PromptRequests {
           case BULK -> Priority.BULK;
         },
         request.getTenant(),
-        request.getDeadlineMs().map(millis -> deadline(timestamp, millis)));
+        request.getDeadlineMs().map(millis -> deadline(timestamp, millis)),
+        request.getConstraint().map(PromptRequests::constraint));
+  }
+
+  private static Constraint constraint(final dev.sarathi.schemas.Constraint constraint) {
+    if (constraint.getOneOf().isEmpty() != constraint.getJsonSchema().isPresent()) {
+      throw new InvalidRequestException(
+          "constraint",
+          constraint.getJsonSchema().isPresent()
+              ? "has both one_of and json_schema; valid is exactly one"
+              : "has neither one_of nor json_schema; valid is exactly one");
+    }
+    return constraint
+        .getJsonSchema()
+        .map(Constraint::jsonSchema)
+        .orElseGet(() -> Constraint.oneOf(constraint.getOneOf()));
   }
 
   private static Prompt prompt(final PromptRequest request) {

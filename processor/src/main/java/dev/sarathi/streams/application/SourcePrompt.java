@@ -3,13 +3,20 @@ package dev.sarathi.streams.application;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.schemas.PromptRequest;
+import dev.sarathi.streams.Placed;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
+import org.apache.avro.Schema;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.processor.api.RecordMetadata;
 
 /**
  * A decoded record of the prompts topic.
@@ -18,9 +25,37 @@ import org.apache.kafka.common.serialization.Serdes;
  * @param request what was asked for
  * @param timestamp the record's timestamp
  * @param original the record's value as it came; not carried
+ * @param place where the record was read; not carried
  */
-record SourcePrompt(String id, PromptRequest request, Instant timestamp, byte[] original) {
+record SourcePrompt(
+    String id,
+    PromptRequest request,
+    Instant timestamp,
+    byte[] original,
+    Optional<RecordMetadata> place)
+    implements Placed {
   private static final byte[] NOT_CARRIED = {};
+
+  static {
+    // A request taken in by an earlier release was written with that one's version.
+    versions().forEach(PromptRequest.getDecoder()::addSchema);
+  }
+
+  /** The contract's published versions, oldest first: {@code carried/PromptRequest/v1.avsc} … */
+  static List<Schema> versions() {
+    final List<Schema> versions = new ArrayList<>();
+    while (true) {
+      final String resource = "carried/PromptRequest/v%d.avsc".formatted(versions.size() + 1);
+      try (InputStream version = SourcePrompt.class.getResourceAsStream(resource)) {
+        if (version == null) {
+          return versions;
+        }
+        versions.add(new Schema.Parser().parse(version));
+      } catch (final IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
 
   /**
    * What the results of a resumed request need: all but the prompt, which is stored elsewhere, and
@@ -52,7 +87,8 @@ record SourcePrompt(String id, PromptRequest request, Instant timestamp, byte[] 
   private static SourcePrompt decode(final byte[] bytes) {
     try {
       final PromptRequest request = PromptRequest.fromByteBuffer(ByteBuffer.wrap(bytes));
-      return new SourcePrompt(request.getId().orElse(""), request, Instant.EPOCH, NOT_CARRIED);
+      return new SourcePrompt(
+          request.getId().orElse(""), request, Instant.EPOCH, NOT_CARRIED, Optional.empty());
     } catch (final IOException e) {
       throw new UncheckedIOException("a carried prompt of " + bytes.length + " bytes is broken", e);
     }

@@ -10,15 +10,18 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.DescribeTopicsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.errors.RetriableException;
+import org.apache.kafka.common.errors.TopicAuthorizationException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,34 +37,59 @@ final class Topics {
   /**
    * @throws IllegalStateException if the brokers do not answer or refuse; says which and why
    */
-  static void makeReady(final SarathiConfig config, final Map<String, Object> client) {
+  static void makeReady(
+      final SarathiConfig config, final Map<String, Object> client, final Access access) {
     final long timeout = config.getLong(SarathiConfig.STARTUP_TIMEOUT_CONFIG);
     try (Admin admin = Admin.create(client)) {
       final Set<String> present = admin.listTopics().names().get(timeout, TimeUnit.MILLISECONDS);
       final List<NewTopic> missing = new ArrayList<>();
-      for (final String topic : names(config)) {
+      for (final String topic : access.topics()) {
         if (!present.contains(topic)) {
           missing.add(newTopic(topic, config));
         }
       }
-      create(admin, missing, timeout);
-      awaitLeaders(admin, names(config), timeout);
+      create(admin, missing, access, timeout);
+      awaitLeaders(admin, access.topics(), timeout);
+      requireAccess(admin, access, timeout);
     } catch (final ExecutionException e) {
+      if (e.getCause() instanceof org.apache.kafka.common.errors.TimeoutException) {
+        throw unanswered(client, timeout, e.getCause());
+      }
       throw new IllegalStateException(
-          "topics %s cannot be made ready: %s".formatted(names(config), e.getCause()), e);
+          access
+              .refusal(e)
+              .orElseGet(
+                  () ->
+                      "topics %s cannot be made ready: %s"
+                          .formatted(access.topics(), e.getCause())),
+          e.getCause());
+    } catch (final ConfigException e) {
+      throw e;
+    } catch (final KafkaException e) {
+      // A client that cannot be made: its keys cannot be read, or it cannot log in.
+      throw new IllegalStateException(access.refusal(e).orElse(e.getMessage()), e);
     } catch (final TimeoutException e) {
-      throw new IllegalStateException(
-          "the brokers at %s did not answer within %s=%d ms"
-              .formatted(
-                  client.get("bootstrap.servers"), SarathiConfig.STARTUP_TIMEOUT_CONFIG, timeout),
-          e);
+      throw unanswered(client, timeout, e);
     } catch (final InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while making the topics ready", e);
     }
   }
 
-  private static void create(final Admin admin, final List<NewTopic> missing, final long timeout)
+  private static IllegalStateException unanswered(
+      final Map<String, Object> client, final long timeout, final Throwable cause) {
+    return new IllegalStateException(
+        "the brokers at %s did not answer within %s=%d ms; security.protocol is %s"
+            .formatted(
+                client.get("bootstrap.servers"),
+                SarathiConfig.STARTUP_TIMEOUT_CONFIG,
+                timeout,
+                client.getOrDefault("security.protocol", "PLAINTEXT")),
+        cause);
+  }
+
+  private static void create(
+      final Admin admin, final List<NewTopic> missing, final Access access, final long timeout)
       throws ExecutionException, InterruptedException, TimeoutException {
     try {
       admin.createTopics(missing).all().get(timeout, TimeUnit.MILLISECONDS);
@@ -69,10 +97,30 @@ final class Topics {
           topic ->
               LOG.info("topic {} created, {} partitions", topic.name(), topic.numPartitions()));
     } catch (final ExecutionException e) {
+      if (e.getCause() instanceof TopicAuthorizationException) {
+        throw new IllegalStateException(
+            access.unseen(missing.stream().map(NewTopic::name).toList()), e.getCause());
+      }
       // Another instance that starts at the same time may have been faster.
       if (!(e.getCause() instanceof TopicExistsException)) {
         throw e;
       }
+    }
+  }
+
+  /** A right that is missing is then known at start, not at the first result. */
+  private static void requireAccess(final Admin admin, final Access access, final long timeout)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    final Optional<String> missing =
+        access.missing(
+            described(
+                    admin,
+                    access.topics(),
+                    timeout,
+                    new DescribeTopicsOptions().includeAuthorizedOperations(true))
+                .values());
+    if (missing.isPresent()) {
+      throw new IllegalStateException(missing.get());
     }
   }
 
@@ -102,7 +150,7 @@ final class Topics {
       throws ExecutionException, InterruptedException, TimeoutException {
     final Map<TopicPartition, OffsetSpec> partitions = new HashMap<>();
     for (final TopicDescription topic :
-        admin.describeTopics(topics).allTopicNames().get(timeout, TimeUnit.MILLISECONDS).values()) {
+        described(admin, topics, timeout, new DescribeTopicsOptions()).values()) {
       for (final TopicPartitionInfo partition : topic.partitions()) {
         partitions.put(
             new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest());
@@ -111,9 +159,20 @@ final class Topics {
     admin.listOffsets(partitions).all().get(timeout, TimeUnit.MILLISECONDS);
   }
 
+  private static Map<String, TopicDescription> described(
+      final Admin admin,
+      final List<String> topics,
+      final long timeout,
+      final DescribeTopicsOptions options)
+      throws ExecutionException, InterruptedException, TimeoutException {
+    return admin
+        .describeTopics(topics, options)
+        .allTopicNames()
+        .get(timeout, TimeUnit.MILLISECONDS);
+  }
+
   private static NewTopic newTopic(final String topic, final SarathiConfig config) {
     final short replication = config.getShort(SarathiConfig.TOPICS_REPLICATION_FACTOR_CONFIG);
-    final int largest = config.getInt(SarathiConfig.MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
     return new NewTopic(
             topic,
             Optional.of(config.getInt(SarathiConfig.TOPICS_PARTITIONS_CONFIG)),
@@ -121,19 +180,8 @@ final class Topics {
         .configs(
             topic.equals(config.getString(SarathiConfig.JOBS_TOPIC_CONFIG))
                 ? Map.of(TopicConfig.CLEANUP_POLICY_CONFIG, TopicConfig.CLEANUP_POLICY_COMPACT)
-                : Map.of(TopicConfig.MAX_MESSAGE_BYTES_CONFIG, Integer.toString(largest)));
-  }
-
-  private static List<String> names(final SarathiConfig config) {
-    return Stream.of(
-            SarathiConfig.PROMPTS_TOPIC_CONFIG,
-            SarathiConfig.TOKENS_TOPIC_CONFIG,
-            SarathiConfig.COMPLETIONS_TOPIC_CONFIG,
-            SarathiConfig.JOBS_TOPIC_CONFIG,
-            SarathiConfig.DEAD_LETTERS_TOPIC_CONFIG)
-        .map(config::getString)
-        .filter(topic -> !topic.isEmpty())
-        .distinct()
-        .toList();
+                : Map.of(
+                    TopicConfig.MAX_MESSAGE_BYTES_CONFIG,
+                    Integer.toString(config.largestRecordBytes())));
   }
 }

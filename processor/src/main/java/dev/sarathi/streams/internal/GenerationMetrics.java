@@ -1,7 +1,11 @@
 package dev.sarathi.streams.internal;
 
+import dev.sarathi.runtime.FinishReason;
 import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.common.MetricName;
@@ -45,8 +49,8 @@ final class GenerationMetrics {
   /** Records that are no valid request. */
   final Sensor rejected;
 
-  /** Requests that ended. */
-  final Sensor finished;
+  private final Sensor finished;
+  private final Map<FinishReason, Sensor> finishedFor = new EnumMap<>(FinishReason.class);
 
   /** How many requests wait in the store, outside the window. */
   final Sensor waiting;
@@ -64,9 +68,18 @@ final class GenerationMetrics {
     this.duplicates = sensor("duplicates");
     this.rejected = sensor("rejected");
     this.finished = sensor("finished");
+    for (final FinishReason reason : FinishReason.values()) {
+      finishedFor.put(reason, sensor("finished-" + reason.name().toLowerCase(Locale.ROOT)));
+    }
     this.waiting = level("waiting", "requests that wait in the store");
     this.oldestWaiting =
         level("waiting-oldest-ms", "milliseconds that the first of them has been waiting");
+  }
+
+  /** A request ended. */
+  void finished(final FinishReason reason) {
+    finished.record();
+    finishedFor.get(reason).record();
   }
 
   private Sensor sensor(final String operation) {
@@ -102,11 +115,12 @@ final class GenerationMetrics {
   }
 
   private MetricName name(final String name, final String description) {
-    return new MetricName(
-        name,
-        GROUP,
-        description,
-        Map.of("thread-id", Thread.currentThread().getName(), "generation-id", entity));
+    // JMX takes the order of tags into a bean's name: in another than Streams' own, ours would be a
+    // second bean of equal name, and whichever is registered last hides the other's attributes.
+    final Map<String, String> tags = new LinkedHashMap<>();
+    tags.put("thread-id", Thread.currentThread().getName());
+    tags.put("generation-id", entity);
+    return new MetricName(name, GROUP, description, tags);
   }
 
   void close() {

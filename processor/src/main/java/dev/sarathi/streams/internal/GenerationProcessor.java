@@ -83,6 +83,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   private Intake<K, V> intake;
   private Window<K, V> window;
   private ResultQueue<K, V> results;
+  private PendingCommit commit;
   private Pace pace;
   private Duration interval;
   private Cancellable punctuation;
@@ -169,6 +170,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     this.onTrial = Optional.empty();
     this.window = new Window<>(settings.window());
     this.results = new ResultQueue<>(settings.maxUncommittedTokens());
+    this.commit = new PendingCommit();
     this.staleTokensRecorded = 0;
     this.backlogRecorded = 0;
     this.fenced = false;
@@ -289,10 +291,12 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   // ---- a turn of the punctuator
 
   private void turn() {
+    commit.isOver(node.observer());
     keepPace();
     recordStaleTokens();
     recordBacklog();
-    boolean effects = begin();
+    begin();
+    boolean effects = false;
     if (mayWrite()) {
       effects |= submitAdmitted();
       effects |= drain();
@@ -323,8 +327,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       fenceSent = now;
     } else if (now - fenceSent > FENCE_PATIENCE_MILLIS) {
       LOG.warn(
-          "task {} has waited {} s for a record of its input, and does not go on before; it has sent"
-              + " one itself",
+          "task {} has waited {} s for a record of its input, and does not go on before; it has"
+              + " sent one itself",
           context.taskId(),
           FENCE_PATIENCE_MILLIS / 1_000);
       fenceSent = now;
@@ -341,20 +345,14 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     }
   }
 
-  /**
-   * What the first turn does, and {@link #init} has no record context to write with. A zombie may
-   * well commit it.
-   */
-  private boolean begin() {
-    final boolean first = !begun;
-    if (first) {
-      stores.ensureSegment(context.currentSystemTimeMs());
+  /** Takes stock of the jobs, before the first turn that acts on them. */
+  private void begin() {
+    if (!begun) {
       if (jobs.begin()) {
         sweep = Optional.of(new Sweep(Optional.empty()));
       }
       begun = true;
     }
-    return first;
   }
 
   /**
@@ -423,6 +421,7 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     final List<GenerationResult<K, V>> emitted = new ArrayList<>();
     drained.forEach((request, deltas) -> emitted.addAll(resultsOf(request, deltas)));
     outlet.forward(emitted);
+    drained.values().forEach(commit::add);
     drained.forEach(
         (request, deltas) -> {
           deltas.stream()
@@ -602,7 +601,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
         request.stored,
         reason == FinishReason.ERROR,
         context.currentSystemTimeMs());
-    metrics.finished.record();
+    metrics.finished(reason);
+    node.observer().onEnd(Duration.between(request.origin.timestamp(), Instant.now()));
   }
 
   // ---- plumbing
@@ -640,7 +640,8 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
    * that continues lets half a step commit. A {@link TaskCorruptedException} makes Streams commit
    * the thread's other tasks first, in the transaction that holds our half. An {@link Error} ends
    * the thread, but its consumer stays in the group, and the replacement gets the tasks only after
-   * the session timeout: 45 s with the default settings (measured with 4.3.1).
+   * the session timeout: 45 s with the default settings (measured with 4.3.1). It is right where
+   * another try is of no use: the engine is broken, or the brokers refuse a right.
    */
   private void guarded(final String step, final Runnable action) {
     try {
@@ -652,6 +653,9 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
       throw new EngineBrokenError(e);
     } catch (final RuntimeException e) {
       failed = true;
+      if (AccessRefusedError.isAccessRefused(e)) {
+        throw new AccessRefusedError(e);
+      }
       LOG.error("{} of task {} failed; its transaction is aborted", step, context.taskId(), e);
       throw new TaskMigratedException(
           "a %s of task %s failed: %s".formatted(step, context.taskId(), e), e);

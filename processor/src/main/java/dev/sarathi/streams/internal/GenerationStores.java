@@ -213,15 +213,6 @@ final class GenerationStores {
     finished.put(id, request.encode(), now);
   }
 
-  /**
-   * Gives the finished ids' store a segment, under an id that no request has. Kafka 4.3.1 keeps a
-   * window store's changelog offset in its segments; where there is none, a clean restart takes the
-   * task's stores for corrupted, wipes them and restores them from the beginning.
-   */
-  void ensureSegment(final long now) {
-    finished.put("", new byte[0], now);
-  }
-
   private static StoredRequest request(final byte[] bytes) {
     return decode(bytes, StoredRequest::fromByteBuffer);
   }

@@ -9,6 +9,7 @@ import dev.sarathi.streams.GenerationResult.Provenance;
 import dev.sarathi.streams.GenerationResult.Rejected;
 import dev.sarathi.streams.GenerationSettings;
 import dev.sarathi.streams.Origin;
+import dev.sarathi.streams.Placed;
 import dev.sarathi.streams.internal.GenerationStores.Known;
 import dev.sarathi.streams.internal.stored.StoredRequest;
 import java.nio.charset.StandardCharsets;
@@ -180,7 +181,12 @@ final class Intake<K, V> {
   }
 
   private Origin<K, V> originOf(final Record<K, V> record) {
-    final Optional<RecordMetadata> metadata = context.recordMetadata();
+    final Optional<RecordMetadata> metadata =
+        Optional.of(record)
+            .map(Record::value)
+            .filter(Placed.class::isInstance)
+            .flatMap(value -> ((Placed) value).place())
+            .or(context::recordMetadata);
     return new Origin<>(
         Optional.ofNullable(record.key()),
         Optional.ofNullable(record.value()),

@@ -1,5 +1,6 @@
 package dev.sarathi.streams.internal;
 
+import dev.sarathi.streams.GenerationObserver;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
@@ -11,9 +12,23 @@ import org.apache.kafka.streams.processor.TaskId;
  * <p>Threading: any stream thread.
  */
 public final class NodeState {
+  private final GenerationObserver observer;
   private final Set<TaskId> handedBack = ConcurrentHashMap.newKeySet();
   private final AtomicReference<Object> onTrial = new AtomicReference<>();
   private final ThreadLocal<Pace.Arrivals> arrivals = ThreadLocal.withInitial(Pace.Arrivals::new);
+
+  /** Without anybody who looks on. */
+  NodeState() {
+    this(GenerationObserver.NONE);
+  }
+
+  public NodeState(final GenerationObserver observer) {
+    this.observer = observer;
+  }
+
+  GenerationObserver observer() {
+    return observer;
+  }
 
   /** Notes that a task's processor ended without a failure of its own. */
   void handBack(final TaskId task) {

@@ -1,6 +1,7 @@
 package dev.sarathi.streams.internal;
 
 import dev.sarathi.runtime.ChatMessage;
+import dev.sarathi.runtime.Constraint;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.runtime.Priority;
@@ -9,6 +10,7 @@ import dev.sarathi.runtime.Sampling;
 import dev.sarathi.streams.Origin;
 import dev.sarathi.streams.internal.stored.StoredBias;
 import dev.sarathi.streams.internal.stored.StoredChat;
+import dev.sarathi.streams.internal.stored.StoredConstraint;
 import dev.sarathi.streams.internal.stored.StoredContent;
 import dev.sarathi.streams.internal.stored.StoredHeader;
 import dev.sarathi.streams.internal.stored.StoredMessage;
@@ -88,6 +90,7 @@ public record Requests<K, V>(
         .setTopic(topic)
         .setPartition(origin.partition())
         .setOffset(origin.offset())
+        .setConstraint(request.constraint().map(Requests::stored).orElse(null))
         .build();
   }
 
@@ -160,6 +163,20 @@ public record Requests<K, V>(
     };
   }
 
+  private static StoredConstraint stored(final Constraint constraint) {
+    return switch (constraint) {
+      case Constraint.OneOf oneOf -> new StoredConstraint(oneOf.texts(), null);
+      case Constraint.JsonSchema json -> new StoredConstraint(List.of(), json.schema());
+    };
+  }
+
+  private static Constraint constraintOf(final StoredConstraint stored) {
+    return stored
+        .getJsonSchema()
+        .map(Constraint::jsonSchema)
+        .orElseGet(() -> Constraint.oneOf(stored.getOneOf()));
+  }
+
   private static Integer orNull(final OptionalInt value) {
     return value.isPresent() ? value.getAsInt() : null;
   }
@@ -190,7 +207,8 @@ public record Requests<K, V>(
         content.getIgnoreEos(),
         content.getBulk() ? Priority.BULK : Priority.INTERACTIVE,
         content.getTenant(),
-        stored.getDeadline().map(Instant::ofEpochMilli));
+        stored.getDeadline().map(Instant::ofEpochMilli),
+        stored.getConstraint().map(Requests::constraintOf));
   }
 
   private static OptionalInt optional(final Optional<Integer> value) {
@@ -212,7 +230,16 @@ public record Requests<K, V>(
   /** Tells whether two requests of one id are the same; deadlines move with the record's time. */
   static byte[] digest(final StoredRequest stored) {
     try {
-      return digest(stored.getContent().toByteBuffer());
+      final ByteBuffer content = stored.getContent().toByteBuffer();
+      if (stored.getConstraint().isEmpty()) {
+        return digest(content);
+      }
+      final ByteBuffer constraint = stored.getConstraint().get().toByteBuffer();
+      return digest(
+          ByteBuffer.allocate(content.remaining() + constraint.remaining())
+              .put(content)
+              .put(constraint)
+              .flip());
     } catch (final IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -64,8 +64,9 @@ public record StoreNames(String node) {
         Stores.keyValueStoreBuilder(
             Stores.persistentKeyValueStore(identities()), Serdes.String(), Serdes.ByteArray()),
         Stores.windowStoreBuilder(
-            Stores.persistentWindowStore(
-                finished(), settings.dedupRetention(), Duration.ofMillis(1), false),
+            new SegmentedFromTheStart(
+                Stores.persistentWindowStore(
+                    finished(), settings.dedupRetention(), Duration.ofMillis(1), false)),
             Serdes.String(),
             Serdes.ByteArray()));
   }

@@ -38,13 +38,19 @@ class OutputsTest {
       new Outputs(
           Optional.of(
               new Outputs.Outlet<>(
-                  "tokens", "tokens", SarathiSerdes.tokenRecord(REGISTRY).serializer())),
+                  "tokens",
+                  "tokens",
+                  "tokens-value",
+                  SarathiSerdes.tokenRecord(REGISTRY).serializer())),
           Optional.of(
               new Outputs.Outlet<>(
-                  "completions", "completions", SarathiSerdes.completion(REGISTRY).serializer())),
+                  "completions",
+                  "completions",
+                  "completions-value",
+                  SarathiSerdes.completion(REGISTRY).serializer())),
           Optional.of(
               new Outputs.Outlet<>(
-                  "jobs", "jobs", SarathiSerdes.jobProgress(REGISTRY).serializer())),
+                  "jobs", "jobs", "jobs-value", SarathiSerdes.jobProgress(REGISTRY).serializer())),
           "dead-letters",
           "storyteller");
 
@@ -160,7 +166,8 @@ class OutputsTest {
                 "r",
                 PromptRequest.newBuilder().setPrompt("Once").setJobId("j").build(),
                 Instant.EPOCH,
-                new byte[0])),
+                new byte[0],
+                Optional.empty())),
         new RecordHeaders(),
         Instant.EPOCH,
         "prompts",

@@ -1,7 +1,6 @@
 package dev.sarathi.streams.application;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -17,18 +16,26 @@ import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntSupplier;
+import java.util.function.Supplier;
 import org.apache.avro.io.BinaryEncoder;
 import org.apache.avro.io.EncoderFactory;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Deserializer;
-import org.apache.kafka.streams.errors.TaskMigratedException;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.processor.TaskId;
 import org.apache.kafka.streams.processor.api.MockProcessorContext;
 import org.apache.kafka.streams.processor.api.MockProcessorContext.CapturedForward;
 import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.Stores;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -54,8 +61,7 @@ class PromptDecoderTest {
       throws IOException {
     final HttpServer server = server(status, body);
     try {
-      assertThat(PromptDecoder.isRegistryAway(failure("http", server.getAddress().getPort())))
-          .isTrue();
+      assertThat(RegistryOutage.isAway(failure("http", server.getAddress().getPort()))).isTrue();
     } finally {
       server.stop(0);
     }
@@ -63,7 +69,7 @@ class PromptDecoderTest {
 
   @Test
   void shouldTakeARegistryThatDoesNotListenForAway() throws IOException {
-    assertThat(PromptDecoder.isRegistryAway(failure("http", closedPort()))).isTrue();
+    assertThat(RegistryOutage.isAway(failure("http", closedPort()))).isTrue();
   }
 
   @ParameterizedTest
@@ -81,7 +87,7 @@ class PromptDecoderTest {
                   }
                 }
               });
-      assertThat(PromptDecoder.isRegistryAway(failure(scheme, server.getLocalPort()))).isTrue();
+      assertThat(RegistryOutage.isAway(failure(scheme, server.getLocalPort()))).isTrue();
     }
   }
 
@@ -105,49 +111,140 @@ class PromptDecoderTest {
   }
 
   @Test
-  void shouldGiveItsTasksUpWhenTheRegistryStaysAway() throws IOException {
+  void shouldHoldWhatItCannotReadWhileTheRegistryIsAway() throws IOException {
     // given
     final Harness harness = new Harness(url("http", closedPort()));
 
-    // when, then
-    assertThatThrownBy(() -> harness.process("k", framed(7, prompt("Once"))))
-        .isInstanceOf(TaskMigratedException.class)
-        .hasMessageContaining(
-            "the schema registry could not be asked, 4 times, for the prompt at prompts-3");
+    // when
+    harness.process("k", framed(7, prompt("Once")));
+    harness.punctuate();
+
+    // then: neither dropped nor passed on
     assertThat(harness.context.forwarded()).isEmpty();
+    assertThat(harness.held.approximateNumEntries()).isOne();
   }
 
   @Test
-  void shouldDecodeWhenTheRegistryComesBack() throws IOException {
+  void shouldPassOnWhatNeedsNoRegistryWhileItIsAway() throws IOException {
+    // given
+    final Harness harness = new Harness(url("http", closedPort()));
+    harness.process("k", framed(7, prompt("Once")));
+
+    // when: a cancel, and bytes that no schema would explain
+    harness.process("k", null);
+    harness.process("k", "text".getBytes(StandardCharsets.UTF_8));
+
+    // then: the cancel is for what is held as well
+    assertThat(harness.context.forwarded().stream().map(forward -> forward.childName().get()))
+        .containsExactly("next", "dead-letters");
+    assertThat(harness.held.approximateNumEntries()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldPassOnWhatItHeldInItsOrderAndFromItsPlaceWhenTheRegistryComesBack() throws Exception {
     // given: it answers the third time
-    final String schema =
-        new ObjectMapper()
-            .writeValueAsString(Map.of("schema", PromptRequest.getClassSchema().toString()));
-    final AtomicInteger asked = new AtomicInteger();
-    final HttpServer server = HttpServer.create(loopback(), 0);
-    server.createContext(
-        "/",
-        exchange -> {
-          final boolean up = asked.incrementAndGet() > 2;
-          final byte[] body = (up ? schema : "{}").getBytes(StandardCharsets.UTF_8);
-          exchange.getResponseHeaders().add("Content-Type", "application/json");
-          exchange.sendResponseHeaders(up ? 200 : 503, body.length);
-          exchange.getResponseBody().write(body);
-          exchange.close();
-        });
-    server.start();
+    final Registry registry = new Registry(2);
     try {
-      final Harness harness = new Harness(url("http", server.getAddress().getPort()));
+      final Harness harness = new Harness(registry.url());
+      harness.process("k", framed(7, prompt("Once")));
+      harness.process("k", null);
+      harness.context.resetForwards();
 
       // when
-      harness.process("k", framed(7, prompt("Once")));
+      for (int i = 0; i < 200 && harness.held.approximateNumEntries() > 0; i++) {
+        harness.punctuate();
+        Thread.sleep(50);
+      }
 
       // then
-      assertThat(harness.only().childName()).contains("next");
-      assertThat(asked).hasValue(3);
+      final List<CapturedForward<? extends byte[], ?>> forwards = harness.context.forwarded();
+      assertThat(forwards).hasSize(2);
+      final SourcePrompt prompt = (SourcePrompt) forwards.getFirst().record().value();
+      assertThat(prompt.request().getPrompt()).contains("Once");
+      assertThat(prompt.place().orElseThrow().topic()).isEqualTo("prompts");
+      assertThat(prompt.place().orElseThrow().partition()).isEqualTo(3);
+      assertThat(prompt.place().orElseThrow().offset()).isEqualTo(41);
+      assertThat(forwards.getFirst().record().timestamp()).isEqualTo(1234);
+      assertThat(header(forwards.getFirst(), "traceparent")).isEqualTo("00-1-2-01");
+      assertThat(forwards.getLast().record().value()).isNull();
+      assertThat(registry.asked).hasValue(4);
+    } finally {
+      registry.server.stop(0);
+    }
+  }
+
+  @Test
+  void shouldSendWhatItHeldToTheDeadLettersIfTheRegistryDoesNotKnowItsSchema() throws Exception {
+    // given
+    final AtomicBoolean up = new AtomicBoolean();
+    final HttpServer server =
+        server(
+            () -> up.get() ? 404 : 503,
+            "{\"error_code\":40403,\"message\":\"Schema 7 not found\"}");
+    try {
+      final Harness harness = new Harness(url("http", server.getAddress().getPort()));
+      final byte[] value = framed(7, prompt("Once"));
+      harness.process("k", value);
+
+      // when
+      up.set(true);
+      for (int i = 0; i < 200 && harness.context.forwarded().isEmpty(); i++) {
+        harness.punctuate();
+        Thread.sleep(50);
+      }
+
+      // then
+      assertThat(harness.only().childName()).contains("dead-letters");
+      assertThat(harness.only().record().value()).isEqualTo(value);
+      assertThat(header(harness.only(), "__streams.errors.offset")).isEqualTo("41");
+      assertThat(harness.held.approximateNumEntries()).isZero();
     } finally {
       server.stop(0);
     }
+  }
+
+  @Test
+  void shouldSendAFenceBeforeItPassesOnWhatAnIncarnationBeforeHasHeld() throws Exception {
+    // given
+    final Registry registry = new Registry(1);
+    try {
+      final Harness harness = new Harness(registry.url());
+      harness.process("k", framed(7, prompt("Once")));
+      harness.restart();
+
+      // when, then
+      harness.punctuate();
+      harness.punctuate();
+      assertThat(harness.only().childName()).contains("fences");
+      final Headers headers = harness.only().record().headers();
+      assertThat(FenceRecord.is(headers)).isTrue();
+
+      // when, then: its own fence comes
+      harness.context.resetForwards();
+      harness.process(new Record<>(null, null, 1234, headers));
+      harness.punctuate();
+      assertThat(harness.context.forwarded().getLast().record().value())
+          .isInstanceOf(SourcePrompt.class);
+      assertThat(harness.context.committed()).isTrue();
+    } finally {
+      registry.server.stop(0);
+    }
+  }
+
+  @Test
+  void shouldStoreAHeldPromptAsItCame() {
+    final Headers headers = new RecordHeaders();
+    headers.add("a", new byte[] {1}).add("a", null).add("ü", new byte[0]);
+    final HeldPrompt prompt =
+        new HeldPrompt("prompts", new Record<>(null, new byte[] {0, 9}, 77, headers));
+
+    final HeldPrompt read = HeldPrompt.decode(prompt.encode());
+
+    assertThat(read.topic()).isEqualTo("prompts");
+    assertThat(read.record().key()).isNull();
+    assertThat(read.record().value()).containsExactly(0, 9);
+    assertThat(read.record().timestamp()).isEqualTo(77);
+    assertThat(read.record().headers().toArray()).containsExactly(headers.toArray());
   }
 
   // ---- bytes
@@ -236,15 +333,42 @@ class PromptDecoderTest {
 
   // ---- parts
 
-  /** A decoder whose record is number 41 of partition 3. */
+  /** A decoder whose records begin with number 41 of partition 3. */
   private static final class Harness {
-    private final MockProcessorContext<byte[], Object> context = new MockProcessorContext<>();
-    private final PromptDecoder decoder;
+    private static final TaskId TASK = new TaskId(0, 3);
+
+    private final Supplier<Deserializer<PromptRequest>> deserializers;
+    private final KeyValueStore<Long, byte[]> held =
+        Stores.keyValueStoreBuilder(
+                Stores.inMemoryKeyValueStore(PromptDecoder.HELD), Serdes.Long(), Serdes.ByteArray())
+            .withLoggingDisabled()
+            .build();
+    private MockProcessorContext<byte[], Object> context;
+    private PromptDecoder decoder;
+    private long offset = 41;
 
     Harness(final Map<String, Object> registry) {
-      decoder = new PromptDecoder(deserializer(registry), "next", "dead-letters");
+      deserializers = () -> deserializer(registry);
+      restart();
+    }
+
+    /** Another incarnation, which has what this one has stored. */
+    void restart() {
+      context = new MockProcessorContext<>(new Properties(), TASK, null);
+      if (!held.isOpen()) {
+        held.init(context.getStateStoreContext(), held);
+      }
+      context.addStateStore(held);
+      decoder =
+          new PromptDecoder(
+              deserializers.get(),
+              new RegistryOutage(deserializers),
+              new PromptDecoder.Children("next", "dead-letters", "fences"));
       decoder.init(context);
-      context.setRecordMetadata("prompts", 3, 41);
+    }
+
+    void punctuate() {
+      context.scheduledPunctuators().getFirst().getPunctuator().punctuate(0);
     }
 
     void process(final String key, final byte[] value) {
@@ -254,7 +378,12 @@ class PromptDecoderTest {
     void process(final byte[] key, final byte[] value) {
       final Headers headers = new RecordHeaders();
       headers.add("traceparent", "00-1-2-01".getBytes(StandardCharsets.UTF_8));
-      decoder.process(new Record<>(key, value, 1234, headers));
+      process(new Record<>(key, value, 1234, headers));
+    }
+
+    void process(final Record<byte[], byte[]> record) {
+      context.setRecordMetadata("prompts", 3, offset++);
+      decoder.process(record);
     }
 
     CapturedForward<?, ?> only() {
@@ -298,13 +427,36 @@ class PromptDecoderTest {
     return Map.of("schema.registry.url", scheme + "://127.0.0.1:" + port, "max.retries", 0);
   }
 
+  /** Knows every schema id, and does not answer the first times that it is asked. */
+  private static final class Registry {
+    private final AtomicInteger asked = new AtomicInteger();
+    private final HttpServer server;
+
+    Registry(final int refusals) throws IOException {
+      server =
+          server(
+              () -> asked.incrementAndGet() > refusals ? 200 : 503,
+              new ObjectMapper()
+                  .writeValueAsString(Map.of("schema", PromptRequest.getClassSchema().toString())));
+    }
+
+    Map<String, Object> url() {
+      return PromptDecoderTest.url("http", server.getAddress().getPort());
+    }
+  }
+
   private static HttpServer server(final int status, final String body) throws IOException {
+    return server(() -> status, body);
+  }
+
+  private static HttpServer server(final IntSupplier status, final String body) throws IOException {
     final HttpServer server = HttpServer.create(loopback(), 0);
     server.createContext(
         "/",
         exchange -> {
           final byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-          exchange.sendResponseHeaders(status, bytes.length);
+          exchange.getResponseHeaders().add("Content-Type", "application/json");
+          exchange.sendResponseHeaders(status.getAsInt(), bytes.length);
           exchange.getResponseBody().write(bytes);
           exchange.close();
         });

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sarathi.runtime.ChatMessage;
+import dev.sarathi.runtime.Constraint;
 import dev.sarathi.runtime.GenerationRequest;
 import dev.sarathi.runtime.InvalidRequestException;
 import dev.sarathi.runtime.Priority;
@@ -91,6 +92,12 @@ class PromptRequestsTest {
             r -> r.withPriority(Priority.BULK)),
         new Field(
             "deadline_ms", r -> r.setDeadlineMs(500L), r -> r.withDeadline(SENT.plusMillis(500))),
+        new Field(
+            "constraint",
+            r ->
+                r.setConstraint(
+                    new dev.sarathi.schemas.Constraint(List.of(), "{\"type\":\"null\"}")),
+            r -> r.withConstraint(Constraint.jsonSchema("{\"type\":\"null\"}"))),
         new Field("tenant", r -> r.setTenant("acme"), r -> r.withTenant("acme")));
   }
 

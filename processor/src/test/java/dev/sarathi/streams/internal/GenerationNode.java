@@ -19,10 +19,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -114,6 +116,16 @@ final class GenerationNode implements AutoCloseable {
         .filter(entry -> entry.getKey().name().equals(operation + "-total"))
         .mapToDouble(entry -> (double) entry.getValue().metricValue())
         .sum();
+  }
+
+  /**
+   * The names of the tags of each of the processor's metrics, in the order in which JMX has them.
+   */
+  Set<List<String>> tagOrders() {
+    return driver.metrics().keySet().stream()
+        .filter(name -> name.group().equals("stream-generation-metrics"))
+        .map(name -> List.copyOf(name.tags().keySet()))
+        .collect(Collectors.toSet());
   }
 
   void cancel(final String id) {

@@ -36,10 +36,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiFunction;
 import java.util.stream.Stream;
+import org.apache.kafka.common.errors.TopicAuthorizationException;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Serdes;
@@ -50,6 +52,7 @@ import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.errors.StreamsException;
 import org.apache.kafka.streams.errors.TaskMigratedException;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Produced;
@@ -180,6 +183,15 @@ class GenerationProcessorTest {
       assertThat(node.keys(node.progress())).isEmpty();
       assertThat(node.keys(node.requests())).isEmpty();
       assertAsOracle(node, "a", request("a", "170 " + PROMPT));
+    }
+  }
+
+  @Test
+  void shouldTagItsMetricsInOneOrderSoThatTheyShareABean() {
+    try (GenerationNode node = node()) {
+      node.send("a", "1 " + PROMPT);
+
+      assertThat(node.tagOrders()).containsExactly(List.of("thread-id", "generation-id"));
     }
   }
 
@@ -902,6 +914,31 @@ class GenerationProcessorTest {
           .isInstanceOf(TaskMigratedException.class)
           .hasStackTraceContaining("this result cannot be made");
       assertThat(node.records).isEmpty();
+    }
+  }
+
+  @Test
+  void shouldStopWhenTheBrokersRefuseARight() {
+    try (GenerationNode node =
+        new GenerationNode(
+            topology(
+                draft(GenerationProcessorTest::request)
+                    .<GenerationResult<String, String>>results(
+                        result -> {
+                          // As a send does of which the producer knows that it is refused.
+                          throw new StreamsException(
+                              "error sending", new TopicAuthorizationException(Set.of("tokens")));
+                        })
+                    .as("generate")),
+            directory)) {
+      // given
+      node.send("a", "5 " + PROMPT);
+
+      // when, then: not as migrated, which would be tried again for ever
+      assertThatThrownBy(() -> node.until(() -> false))
+          .isInstanceOf(AccessRefusedError.class)
+          .hasRootCauseInstanceOf(TopicAuthorizationException.class);
+      assertThat(node.keys(node.requests())).hasSize(1);
     }
   }
 
