@@ -40,6 +40,15 @@ import org.apache.kafka.streams.state.StoreBuilder;
  *         .as("summarise"));
  * }</pre>
  *
+ * <p>Completions and tokens are keyed as the request's record was, have its headers, and the time
+ * of emission for its timestamp. Errors are values: a request that cannot be served ends in a
+ * {@link GenerationResult.Completion} that says why. What fails in a step of the node itself kills
+ * the stream thread, whose transaction is aborted, whatever exception handler is configured; let it
+ * be replaced.
+ *
+ * <p>Threading: Streams makes a processor for each task. The functions that describe the node are
+ * called by all stream threads, and at the same time: keep no state in them.
+ *
  * <p>The application must run with {@code processing.guarantee=exactly_once_v2}; anything else is
  * refused when the topology starts. The engine may be shared by every task and thread of the
  * process; the caller closes it, after {@code KafkaStreams}.
@@ -47,6 +56,7 @@ import org.apache.kafka.streams.state.StoreBuilder;
  * @param <K> the key of the incoming records
  * @param <V> their value; a null value cancels the request that {@link Draft#cancelledBy} names
  * @param <W> the value of the outgoing records
+ * @see GenerationSettings
  */
 public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> {
   private final Supplies<K, V, W> supplies;
@@ -55,7 +65,15 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     this.supplies = supplies;
   }
 
-  /** Begins the description of a node that generates with {@code engine}. */
+  /**
+   * Begins the description of a node.
+   *
+   * @param engine generates; shared by all tasks, closed by the caller after {@code KafkaStreams}
+   * @param <K> the key of the incoming records
+   * @param <V> their value
+   * @return the description, which needs {@code id}, {@code request}, {@code carrying}, what is to
+   *     be forwarded, and a name
+   */
   public static <K, V> Draft<K, V> using(final GenerationEngine engine) {
     return new Draft<>(engine);
   }
@@ -91,7 +109,14 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
       Optional<JobRules<K, V, W>> jobs,
       Optional<Fence<K, W>> fence) {}
 
-  /** A node whose requests are being described. */
+  /**
+   * A node whose requests are being described. Every method changes the draft and returns it.
+   *
+   * <p>Threading: one thread.
+   *
+   * @param <K> the key of the incoming records
+   * @param <V> their value
+   */
   public static final class Draft<K, V> {
     private final GenerationEngine engine;
     private GenerationSettings settings = GenerationSettings.DEFAULT;
@@ -100,12 +125,19 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     private Optional<Serde<K>> keySerde = Optional.empty();
     private Optional<Serde<V>> valueSerde = Optional.empty();
     private Function<K, Optional<String>> cancelledBy = key -> Optional.empty();
+    private GenerationObserver observer = GenerationObserver.NONE;
 
     private Draft(final GenerationEngine engine) {
       this.engine = Objects.requireNonNull(engine, "engine");
     }
 
-    /** Names the request of a record: the same id twice is generated once. */
+    /**
+     * Names the request of a record: the same id with the same content is generated once, as long
+     * as {@link GenerationSettings#dedupRetention} remembers it; with other content it is rejected.
+     *
+     * @param function a pure function of key and value
+     * @return this draft
+     */
     public Draft<K, V> id(final BiFunction<K, V, String> function) {
       this.id = Optional.of(function);
       return this;
@@ -114,32 +146,67 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     /**
      * Makes the request of a record. It must be a pure function; its result is stored, once, under
      * the id that {@link #id} gives. An {@link IllegalArgumentException} rejects the record.
+     *
+     * @param function a pure function of key and value
+     * @return this draft
      */
     public Draft<K, V> request(final BiFunction<K, V, GenerationRequest> function) {
       this.request = Optional.of(function);
       return this;
     }
 
-    /** Keeps key and value beside the request, so that the results of a resumed one have them. */
+    /**
+     * Keeps key and value beside the request, so that the results of a resumed one have them.
+     *
+     * @param key serialises keys; what it has written must stay readable as long as it is stored
+     * @param value the same for values
+     * @return this draft
+     */
     public Draft<K, V> carrying(final Serde<K> key, final Serde<V> value) {
       this.keySerde = Optional.of(key);
       this.valueSerde = Optional.of(value);
       return this;
     }
 
-    /** The id of the request that a record with this key and a null value cancels. */
+    /**
+     * Lets records with a null value cancel requests; without it they are ignored.
+     *
+     * @param function the id of the request that a record with this key cancels, if any
+     * @return this draft
+     */
     public Draft<K, V> cancelledBy(final Function<K, Optional<String>> function) {
       this.cancelledBy = function;
       return this;
     }
 
-    /** Replaces {@link GenerationSettings#DEFAULT}. */
+    /**
+     * Replaces {@link GenerationSettings#DEFAULT}.
+     *
+     * @param value the settings
+     * @return this draft
+     */
     public Draft<K, V> settings(final GenerationSettings value) {
       this.settings = value;
       return this;
     }
 
-    /** Forwards one record for each completion, keyed as its request's record was. */
+    /**
+     * Has somebody look on, for instance to measure.
+     *
+     * @return this draft
+     */
+    public Draft<K, V> observedBy(final GenerationObserver value) {
+      this.observer = value;
+      return this;
+    }
+
+    /**
+     * Forwards one record for each completion, keyed as its request's record was.
+     *
+     * @param value makes the value of the record; a pure function
+     * @param <W> that value
+     * @return the node, which lacks only a name
+     */
     public <W> Named<K, V, W> completions(
         final Function<GenerationResult.Completion<K, V>, W> value) {
       return results(
@@ -150,7 +217,13 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
                   : List.of());
     }
 
-    /** Forwards one record for each run of tokens, keyed as its request's record was. */
+    /**
+     * Forwards one record for each run of tokens, keyed as its request's record was.
+     *
+     * @param value makes the value of the record; a pure function
+     * @param <W> that value
+     * @return the node, which lacks only a name
+     */
     public <W> Named<K, V, W> tokens(final Function<GenerationResult.Tokens<K, V>, W> value) {
       return results(
           result ->
@@ -164,6 +237,10 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      * drain is forwarded, so it is the place to serialise: what fails here aborts the drain, while
      * a record that a sink cannot serialise is the production-exception handler's, and one that
      * continues loses it.
+     *
+     * @param outlet the records of a result, each to all child nodes or to the one that it names
+     * @param <W> their value
+     * @return the node, which lacks only a name
      */
     public <W> Named<K, V, W> results(
         final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet) {
@@ -194,7 +271,13 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     }
   }
 
-  /** A node that lacks only a name. */
+  /**
+   * A node that lacks only a name. Immutable.
+   *
+   * @param <K> the key of the incoming records
+   * @param <V> their value
+   * @param <W> the value of the outgoing records
+   */
   public static final class Named<K, V, W> {
     private final Draft<K, V> draft;
     private final Function<GenerationResult<K, V>, List<Routed<K, W>>> outlet;
@@ -219,6 +302,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      * @param job the job that a record's request is part of; of the value that is carried
      * @param cancelled the job that a record with this key, these headers and a null value cancels
      * @param progress what is forwarded of each job that has changed, about once a second
+     * @return the node, which now counts
      */
     public Named<K, V, W> jobs(
         final Function<V, Optional<String>> job,
@@ -239,6 +323,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      *
      * @param record makes the record for a partition of the input, routed to that sink
      * @param isFence tells such a record by its headers
+     * @return the node, which now has a fence
      */
     public Named<K, V, W> fencing(
         final IntFunction<Routed<K, W>> record, final Predicate<Headers> isFence) {
@@ -249,6 +334,9 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
      * Names the stores; changing the name later abandons what they hold.
      *
      * @param name letters, digits, '.', '_' and '-'
+     * @return the node, for {@code KStream.process} or {@code Topology.addProcessor}; a topology
+     *     may have several, under different names
+     * @throws IllegalStateException if id, request or carrying was not described
      */
     public Generation<K, V, W> as(final String name) {
       return new Generation<>(
@@ -258,7 +346,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
               draft.requests(),
               outlet,
               new StoreNames(name),
-              new NodeState(),
+              new NodeState(draft.observer),
               jobs,
               fence));
     }

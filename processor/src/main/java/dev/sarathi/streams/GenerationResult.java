@@ -10,19 +10,29 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 
-/** What a request yields: token parts while it runs, one completion at its end. */
+/**
+ * What a request yields: token parts while it runs, one completion at its end. An error is no
+ * exception but a completion whose finish says so. Values are immutable.
+ *
+ * @param <K> the key of the record that the request came in
+ * @param <V> its value
+ */
 public sealed interface GenerationResult<K, V> {
 
-  /** The request's id. */
+  /** {@return the request's id} */
   String id();
 
-  /** The record it came in. */
+  /** {@return the record it came in} */
   Origin<K, V> origin();
 
   /**
    * The next tokens of one choice. Those of a choice are in order and without gaps; its last part
    * carries its finish.
    *
+   * @param <K> the key of the record that the request came in
+   * @param <V> its value
+   * @param id the request's id
+   * @param origin the record it came in
    * @param choice which of the request's choices, from 0
    * @param index the position of the first token in the choice
    * @param tokens may be empty in the last part
@@ -31,6 +41,7 @@ public sealed interface GenerationResult<K, V> {
    *     choice 0, where the request asked for them; else empty
    * @param text the text that became certain
    * @param emittedAt when the engine emitted the last of the tokens
+   * @param provenance what the tokens stand on
    * @param finish present in the last part of the choice
    * @param last whether every choice has ended with this: true once for each request
    */
@@ -52,9 +63,15 @@ public sealed interface GenerationResult<K, V> {
   /**
    * The whole generation, once, at its end; look at the finish for errors.
    *
+   * @param <K> the key of the record that the request came in
+   * @param <V> its value
+   * @param id the request's id
+   * @param origin the record it came in
    * @param choices as many as the request asked for; one if it was rejected
    * @param promptLogprobs one for each token of the prompt but the first, where the request asked
    *     for them; else empty
+   * @param emittedAt when the engine emitted the last token, or gave the request up
+   * @param provenance what the tokens stand on
    */
   record Completion<K, V>(
       String id,
@@ -65,22 +82,22 @@ public sealed interface GenerationResult<K, V> {
       Provenance provenance)
       implements GenerationResult<K, V> {
 
-    /** Those of the first choice. */
+    /** {@return the tokens of the first choice} */
     public List<Integer> tokens() {
       return choices.getFirst().tokens();
     }
 
-    /** That of the first choice. */
+    /** {@return the text of the first choice} */
     public String text() {
       return choices.getFirst().text();
     }
 
-    /** That of the first choice. */
+    /** {@return how the first choice ended: an error is found here} */
     public Finish finish() {
       return choices.getFirst().finish();
     }
 
-    /** The tokens of all choices, and those of the prompt once. */
+    /** {@return the tokens of all choices, and those of the prompt once} */
     public Finish.Usage usage() {
       final Finish.Usage first = finish().usage();
       return new Finish.Usage(
@@ -89,7 +106,7 @@ public sealed interface GenerationResult<K, V> {
           first.cachedTokens());
     }
 
-    /** Until the first token that of the first choice, and the longest of all choices else. */
+    /** {@return until the first token that of the first choice, and the longest of all else} */
     public Finish.Timing timing() {
       final Finish.Timing first = finish().timing();
       return new Finish.Timing(
@@ -110,13 +127,22 @@ public sealed interface GenerationResult<K, V> {
   /**
    * One of the continuations of a prompt.
    *
+   * @param tokens its token ids, one that ended it included
    * @param logprobs one for each token, where the request asked for them; else empty
+   * @param text its text
+   * @param finish how it ended
    */
   record Choice(List<Integer> tokens, List<Logprobs> logprobs, String text, Finish finish) {}
 
   /**
    * A record that is no valid request; unless its id belongs to another request, a {@link
    * Completion} with an error stands beside it.
+   *
+   * @param <K> the key of the record
+   * @param <V> its value
+   * @param id the id that the record names
+   * @param origin the record
+   * @param reason what is wrong with it: the field, its value and what would be valid
    */
   record Rejected<K, V>(String id, Origin<K, V> origin, InvalidRequestException reason)
       implements GenerationResult<K, V> {}

@@ -45,6 +45,11 @@ public record GenerationSettings(
           Duration.ofSeconds(30),
           4 << 20);
 
+  /**
+   * Checks the settings.
+   *
+   * @throws IllegalArgumentException if one is impossible; the message says what would be valid
+   */
   public GenerationSettings {
     atLeastOne("window", window);
     atLeastOne("max uncommitted tokens", maxUncommittedTokens);

@@ -8,6 +8,7 @@ import java.util.Optional;
 /**
  * How far the requests of a job are that one task has seen.
  *
+ * @param job its name
  * @param partition the task's
  * @param waiting requests that were not begun yet
  * @param running requests that were begun and have not ended
@@ -30,6 +31,7 @@ public record JobProgress(
     Optional<Instant> finished,
     boolean cancelRequested) {
 
+  /** Copies the counts. */
   public JobProgress {
     ended = Map.copyOf(ended);
   }

@@ -7,10 +7,15 @@ import org.apache.kafka.common.header.Headers;
 /**
  * The record that a request came in.
  *
+ * @param <K> its key
+ * @param <V> its value
  * @param key its key, restored by the carrying serde; absent if it had none
  * @param value its value, restored by the carrying serde; absent if values are not carried
  * @param headers its headers
  * @param timestamp its timestamp
+ * @param topic the topic that it was read from
+ * @param partition its partition there
+ * @param offset its offset there
  */
 public record Origin<K, V>(
     Optional<K> key,
@@ -28,7 +33,7 @@ public record Origin<K, V>(
    */
   public static final String REQUEUED_FROM_HEADER = "sarathi.requeued.from";
 
-  /** Whether the record was put back from the dead letters. */
+  /** {@return whether the record was put back from the dead letters} */
   public boolean isRequeued() {
     return headers.lastHeader(REQUEUED_FROM_HEADER) != null;
   }

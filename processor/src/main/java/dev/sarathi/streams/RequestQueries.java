@@ -25,6 +25,9 @@ public final class RequestQueries {
   private final StoreNames names;
 
   /**
+   * Asks the stores of a node.
+   *
+   * @param streams the running application
    * @param node the name that the node was given by {@link Generation.Named#as}
    */
   public RequestQueries(final KafkaStreams streams, final String node) {
@@ -46,6 +49,7 @@ public final class RequestQueries {
    *
    * @param phase those to list; empty for all
    * @param limit the most to list
+   * @return the requests, those of one task together
    * @throws InvalidStateStoreException if the stores cannot be read now, during a rebalance say
    */
   public Page list(final Optional<Phase> phase, final int limit) {
@@ -53,8 +57,10 @@ public final class RequestQueries {
   }
 
   /**
-   * The request of an id, if it is unfinished and of a task of this instance.
+   * The request of an id.
    *
+   * @param id the id
+   * @return the request, if it is unfinished and of a task of this instance
    * @throws InvalidStateStoreException if the stores cannot be read now, during a rebalance say
    */
   public Optional<RequestState> find(final String id) {

@@ -7,10 +7,18 @@ import java.util.Optional;
 /**
  * An unfinished request, as the stores have it.
  *
+ * @param id its id
  * @param phase whether it has been taken up
  * @param tokens emitted and written down, over all choices
+ * @param choices how many continuations it asks for
  * @param attempts how often it has been taken up
+ * @param priority its class
+ * @param tenant on whose behalf; empty for none
  * @param promptedAt the timestamp of its record
+ * @param deadline when it is given up, if ever
+ * @param topic of its record
+ * @param partition of its record
+ * @param offset of its record
  * @param key of its record
  * @param fingerprint of the model of its first tokens; absent before them
  */

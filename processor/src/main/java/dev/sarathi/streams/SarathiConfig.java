@@ -10,6 +10,8 @@ import dev.sarathi.runtime.EngineConfig;
 import dev.sarathi.runtime.schedule.Policy;
 import dev.sarathi.runtime.schedule.Tenancy;
 import dev.sarathi.runtime.schedule.TokenBudget;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -18,6 +20,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.CommonClientConfigs;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -40,7 +45,8 @@ public final class SarathiConfig extends AbstractConfig {
   public static final String MODEL_CONFIG = "sarathi.model";
 
   private static final String MODEL_DOC =
-      "The folder of the model, in Hugging Face's layout: config.json, safetensors, tokenizer.json.";
+      "The folder of the model, in Hugging Face's layout: config.json, safetensors,"
+          + " tokenizer.json.";
 
   /** {@code sarathi.preset} */
   public static final String PRESET_CONFIG = "sarathi.preset";
@@ -124,7 +130,8 @@ public final class SarathiConfig extends AbstractConfig {
   public static final String PREFIX_CACHE_CONFIG = "sarathi.prefix.cache";
 
   private static final String PREFIX_CACHE_DOC =
-      "Whether the KV blocks of a prompt are kept, while memory lasts, for others that begin alike.";
+      "Whether the KV blocks of a prompt are kept, while memory lasts, for others that begin"
+          + " alike.";
 
   /** {@code sarathi.max.waiting} */
   public static final String MAX_WAITING_CONFIG = "sarathi.max.waiting";
@@ -164,16 +171,16 @@ public final class SarathiConfig extends AbstractConfig {
   public static final String TOKEN_BUDGET_CONFIG = "sarathi.token.budget";
 
   private static final String TOKEN_BUDGET_DOC =
-      "Tokens of one iteration, decodes and prefill together. Smaller keeps the time between"
-          + " tokens short, larger prefills faster. <code>auto</code> chooses it for each iteration,"
-          + " from how long iterations take and from <code>sarathi.tbt.target.ms</code>.";
+      "Tokens of one iteration, decodes and prefill together. Smaller keeps the time between tokens"
+          + " short, larger prefills faster. <code>auto</code> chooses it for each iteration, from"
+          + " how long iterations take and from <code>sarathi.tbt.target.ms</code>.";
 
   /** {@code sarathi.tbt.target.ms} */
   public static final String TBT_TARGET_CONFIG = "sarathi.tbt.target.ms";
 
   private static final String TBT_TARGET_DOC =
-      "What <code>sarathi.token.budget=auto</code> keeps the time between two tokens of a generation"
-          + " within, in 99 of 100 cases, where the executor is fast enough.";
+      "What <code>sarathi.token.budget=auto</code> keeps the time between two tokens of a"
+          + " generation within, in 99 of 100 cases, where the executor is fast enough.";
 
   /** {@code sarathi.max.sequences} */
   public static final String MAX_SEQUENCES_CONFIG = "sarathi.max.sequences";
@@ -186,7 +193,7 @@ public final class SarathiConfig extends AbstractConfig {
 
   private static final String KV_MEMORY_DOC =
       "Bytes for the KV cache; 0 for what sixteen sequences of full context need, but at most a"
-          + " quarter of the memory.";
+          + " quarter of the memory; on a GPU, for what all sequences need, but at most what is free.";
 
   /** {@code sarathi.max.context} */
   public static final String MAX_CONTEXT_CONFIG = "sarathi.max.context";
@@ -199,6 +206,16 @@ public final class SarathiConfig extends AbstractConfig {
 
   private static final String CPU_THREADS_DOC =
       "Threads of the CPU executor; 0 for one for each processor.";
+
+  /** {@code sarathi.cpu.kernels} */
+  public static final String CPU_KERNELS_CONFIG = "sarathi.cpu.kernels";
+
+  private static final String CPU_KERNELS_DOC =
+      "The kernels of the CPU executor: <code>java</code>, whose results are the same on every"
+          + " processor; <code>native</code>, compiled, faster where the processor has AVX512-BF16"
+          + " and AVX512-VNNI, and refused elsewhere; <code>auto</code> for native where it can"
+          + " run. Native results differ in their last bits, and so do fingerprints: choose"
+          + " <code>auto</code> only where all instances have like processors.";
 
   /** {@code sarathi.default.max.tokens} */
   public static final String DEFAULT_MAX_TOKENS_CONFIG = "sarathi.default.max.tokens";
@@ -284,7 +301,8 @@ public final class SarathiConfig extends AbstractConfig {
   private static final String HTTP_LISTEN_DOC =
       "Where the instance answers operators over HTTP, as <code>host:port</code>, for example"
           + " <code>127.0.0.1:8080</code>; port 0 for any that is free. It answers whoever reaches"
-          + " it, and tells ids, keys and tenants of requests, no prompts. Empty for nowhere.";
+          + " it: a page at <code>/</code>, where prompts can be tried, and ids, keys and tenants of"
+          + " requests, but not their prompts. Empty for nowhere.";
 
   private static final ConfigDef DEFINITION =
       new ConfigDef()
@@ -365,6 +383,13 @@ public final class SarathiConfig extends AbstractConfig {
           .define(KV_MEMORY_CONFIG, Type.LONG, 0L, atLeast(0), MEDIUM, KV_MEMORY_DOC)
           .define(MAX_CONTEXT_CONFIG, Type.INT, 0, atLeast(0), MEDIUM, MAX_CONTEXT_DOC)
           .define(CPU_THREADS_CONFIG, Type.INT, 0, atLeast(0), MEDIUM, CPU_THREADS_DOC)
+          .define(
+              CPU_KERNELS_CONFIG,
+              Type.STRING,
+              "java",
+              ValidString.in("java", "native", "auto"),
+              MEDIUM,
+              CPU_KERNELS_DOC)
           .define(
               DEFAULT_MAX_TOKENS_CONFIG, Type.INT, 256, atLeast(0), MEDIUM, DEFAULT_MAX_TOKENS_DOC)
           .define(ENGINE_WINDOW_CONFIG, Type.INT, 64, atLeast(1), MEDIUM, ENGINE_WINDOW_DOC)
@@ -453,16 +478,23 @@ public final class SarathiConfig extends AbstractConfig {
               StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
               50));
 
+  private static final String CREDENTIALS_SOURCE = "basic.auth.credentials.source";
+
+  /** What an address may begin with: a user and a password. */
+  private static final Pattern USER_INFO = Pattern.compile("(?<=://)([^/\\s,]+)@");
+
   private SarathiConfig(final Map<String, ?> properties) {
     super(DEFINITION, properties, false);
   }
 
   /**
-   * Reads a configuration and completes it from its preset.
+   * Reads a configuration and completes it from its preset. With {@code config.providers}, values
+   * may refer to what those have, as Kafka's own settings may.
    *
    * @throws ConfigException naming the setting, its value and what would be valid
    */
-  public static SarathiConfig of(final Map<String, ?> properties) {
+  public static SarathiConfig of(final Map<String, ?> given) {
+    final Map<String, Object> properties = resolved(given);
     for (final String name : properties.keySet()) {
       // A misspelt setting that is silently ignored costs somebody a night.
       if (name.startsWith("sarathi.") && !DEFINITION.names().contains(name)) {
@@ -473,6 +505,7 @@ public final class SarathiConfig extends AbstractConfig {
         properties.containsKey(PRESET_CONFIG) ? properties.get(PRESET_CONFIG) : "latency";
     final Map<String, Object> completed = new HashMap<>(PRESETS.getOrDefault(preset, Map.of()));
     completed.putAll(properties);
+    takeCredentialsOutOfTheAddress(completed);
     // A number in a map is as good as its digits in a file.
     completed.computeIfPresent(TOKEN_BUDGET_CONFIG, (name, value) -> value.toString());
     final SarathiConfig config = new SarathiConfig(completed);
@@ -498,6 +531,57 @@ public final class SarathiConfig extends AbstractConfig {
     return config;
   }
 
+  /**
+   * The registry's client logs its address, and takes a user and a password in a setting as well.
+   * Addresses with different ones stay as they are: there is but one such setting.
+   */
+  private static void takeCredentialsOutOfTheAddress(final Map<String, Object> settings) {
+    if (!(settings.get("schema.registry.url") instanceof String addresses)) {
+      return;
+    }
+    if (!settings.getOrDefault(CREDENTIALS_SOURCE, "URL").equals("URL")) {
+      // Who logs in is said elsewhere; the client does not use those of the address.
+      settings.put("schema.registry.url", USER_INFO.matcher(addresses).replaceAll(""));
+      return;
+    }
+    final List<String> users =
+        USER_INFO.matcher(addresses).results().map(user -> user.group(1)).toList();
+    if (users.size() == addresses.split(",").length && Set.copyOf(users).size() == 1) {
+      settings.put("schema.registry.url", USER_INFO.matcher(addresses).replaceAll(""));
+      settings.put(CREDENTIALS_SOURCE, "USER_INFO");
+      settings.put(
+          "basic.auth.user.info",
+          URLDecoder.decode(users.getFirst().replace("+", "%2B"), StandardCharsets.UTF_8));
+    }
+  }
+
+  private static Map<String, Object> resolved(final Map<String, ?> given) {
+    final Map<String, Object> resolved =
+        new HashMap<>(new AbstractConfig(new ConfigDef(), given, false).originals());
+    final Object providers = given.get(AbstractConfig.CONFIG_PROVIDERS_CONFIG);
+    if (providers == null) {
+      return resolved;
+    }
+    final Pattern reference =
+        Pattern.compile(
+            "\\$\\{(%s):[^}]*}".formatted(providers.toString().replaceAll("\\s*,\\s*", "|")));
+    given.forEach(
+        (name, value) -> {
+          // Kafka leaves what it does not find as it is, and "${env:PASSWORD}" is no password. What
+          // stands beside it may be one, and is not told.
+          final Matcher left = reference.matcher(String.valueOf(resolved.get(name)));
+          while (left.find()) {
+            if (value.toString().contains(left.group())) {
+              throw new ConfigException(
+                  name + " refers to " + left.group() + ", which is not there");
+            }
+          }
+        });
+    // What a secret looks like must not matter to those who get these settings.
+    resolved.keySet().removeIf(name -> name.startsWith(AbstractConfig.CONFIG_PROVIDERS_CONFIG));
+    return resolved;
+  }
+
   /** The definition, for documentation and tools. */
   public static ConfigDef definition() {
     return new ConfigDef(DEFINITION);
@@ -510,12 +594,11 @@ public final class SarathiConfig extends AbstractConfig {
             .withExecutor(getString(EXECUTOR_CONFIG))
             .withPolicy(getString(SCHEDULER_CONFIG))
             .withWeights(getString(WEIGHTS_CONFIG))
+            .withKernels(getString(CPU_KERNELS_CONFIG))
             .withPrefixCache(getBoolean(PREFIX_CACHE_CONFIG))
             .withMaxWaiting(getInt(MAX_WAITING_CONFIG))
             .withTenancy(tenancy())
-            .withTokenBudget(
-                TokenBudget.parse(
-                    getString(TOKEN_BUDGET_CONFIG), Duration.ofMillis(getLong(TBT_TARGET_CONFIG))))
+            .withTokenBudget(TokenBudget.parse(getString(TOKEN_BUDGET_CONFIG), tbtTarget()))
             .withMaxSequences(getInt(MAX_SEQUENCES_CONFIG))
             .withBulkAging(Duration.ofMillis(getLong(BULK_AGING_CONFIG)));
     if (getLong(KV_MEMORY_CONFIG) > 0) {
@@ -565,6 +648,11 @@ public final class SarathiConfig extends AbstractConfig {
     return tenancy;
   }
 
+  /** The longest gap between two tokens that is none too long. */
+  public Duration tbtTarget() {
+    return Duration.ofMillis(getLong(TBT_TARGET_CONFIG));
+  }
+
   /** Where iterations are written, if they are. */
   public Optional<Path> traceFile() {
     return Optional.of(getString(TRACE_FILE_CONFIG)).filter(file -> !file.isEmpty()).map(Path::of);
@@ -589,6 +677,11 @@ public final class SarathiConfig extends AbstractConfig {
         getInt(MAX_REQUEST_BYTES_CONFIG));
   }
 
+  /** The largest record, in bytes, that the topics of the application take. */
+  public int largestRecordBytes() {
+    return getInt(MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
+  }
+
   /**
    * The configuration of Kafka Streams: what was given, with {@code exactly_once_v2}, and with
    * limits that let every admissible request through.
@@ -607,9 +700,8 @@ public final class SarathiConfig extends AbstractConfig {
           guarantee,
           "valid is " + StreamsConfig.EXACTLY_ONCE_V2);
     }
-    final int largest = getInt(MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
     streams.putIfAbsent(
-        StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), largest);
+        StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG), largestRecordBytes());
     if (streams.putIfAbsent(StreamsConfig.ROCKSDB_CONFIG_SETTER_CLASS_CONFIG, StoreMemory.class)
         == null) {
       streams.put(STORE_MEMORY_CONFIG, getLong(STORE_MEMORY_CONFIG));

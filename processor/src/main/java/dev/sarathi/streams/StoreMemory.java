@@ -22,6 +22,7 @@ public final class StoreMemory implements RocksDBConfigSetter {
   /** In bytes, in the configuration of Streams; {@link #DEFAULT_BYTES} where it is missing. */
   public static final String BYTES_CONFIG = "sarathi.store.memory";
 
+  /** The bound where none is configured. */
   public static final long DEFAULT_BYTES = 128L << 20;
 
   /** Small ones are flushed soon: there are about six stores for each task. */
@@ -41,6 +42,9 @@ public final class StoreMemory implements RocksDBConfigSetter {
     }
     return shared.get();
   }
+
+  /** For Streams, which makes one for each store. */
+  public StoreMemory() {}
 
   @Override
   public void setConfig(

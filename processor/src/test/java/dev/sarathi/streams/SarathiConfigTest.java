@@ -4,13 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sarathi.runtime.EngineConfig;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.config.provider.DirectoryConfigProvider;
 import org.apache.kafka.streams.StreamsConfig;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -74,6 +78,77 @@ class SarathiConfigTest {
         .containsEntry("poll.ms", 100L)
         .containsEntry("producer.linger.ms", 50)
         .doesNotContainKey("sarathi.preset");
+  }
+
+  @Test
+  void shouldTakeSettingsFromConfigProviders(@TempDir final Path secrets) throws IOException {
+    // given
+    Files.writeString(secrets.resolve("password"), "a ${directory:b:c} secret");
+    Files.writeString(secrets.resolve("budget"), "64");
+    final String from = "${directory:" + secrets + ":";
+    final Map<String, Object> properties = new HashMap<>();
+    properties.put("config.providers", "directory");
+    properties.put("config.providers.directory.class", DirectoryConfigProvider.class.getName());
+    properties.put("sarathi.model", "m");
+    properties.put("sarathi.token.budget", from + "budget}");
+    properties.put("basic.auth.user.info", "user:" + from + "password}");
+
+    // when
+    final SarathiConfig config = SarathiConfig.of(properties);
+
+    // then
+    assertThat(config.engine().tokenBudget())
+        .isEqualTo(
+            SarathiConfig.of(Map.of("sarathi.model", "m", "sarathi.token.budget", "64"))
+                .engine()
+                .tokenBudget());
+    assertThat(config.streams())
+        .containsEntry("basic.auth.user.info", "user:a ${directory:b:c} secret")
+        .doesNotContainKey("config.providers");
+    assertThat(config.clients())
+        .containsEntry("basic.auth.user.info", "user:a ${directory:b:c} secret");
+
+    // when there is no such file
+    properties.put("basic.auth.user.info", "user:" + from + "other}");
+
+    // then
+    assertThatThrownBy(() -> SarathiConfig.of(properties))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("basic.auth.user.info refers to")
+        .hasMessageContaining("which is not there");
+
+    // nor does the error tell what stands beside it
+    properties.put("basic.auth.user.info", "user:hunter2" + from + "password}" + from + "other}");
+    assertThatThrownBy(() -> SarathiConfig.of(properties))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage("basic.auth.user.info refers to " + from + "other}, which is not there");
+  }
+
+  @Test
+  void shouldTakeCredentialsOutOfTheAddressOfTheRegistry() {
+    assertThat(
+            config("schema.registry.url", "https://me:a%40b+c@one,https://me:a%40b+c@two")
+                .streams())
+        .containsEntry("schema.registry.url", "https://one,https://two")
+        .containsEntry("basic.auth.credentials.source", "USER_INFO")
+        .containsEntry("basic.auth.user.info", "me:a@b+c");
+    assertThat(
+            SarathiConfig.of(
+                    Map.of(
+                        "sarathi.model",
+                        "m",
+                        "schema.registry.url",
+                        "https://me:a@one",
+                        "basic.auth.credentials.source",
+                        "USER_INFO",
+                        "basic.auth.user.info",
+                        "you:b"))
+                .streams())
+        .containsEntry("schema.registry.url", "https://one")
+        .containsEntry("basic.auth.user.info", "you:b");
+    assertThat(config("schema.registry.url", "https://me:a@one,https://you:b@two").streams())
+        .containsEntry("schema.registry.url", "https://me:a@one,https://you:b@two")
+        .doesNotContainKey("basic.auth.user.info");
   }
 
   @Test

@@ -63,8 +63,6 @@ public final class DevelopmentBroker implements AutoCloseable {
           Map.entry("share.coordinator.state.topic.replication.factor", "1"),
           Map.entry("share.coordinator.state.topic.min.isr", "1"),
           Map.entry("share.coordinator.state.topic.num.partitions", "1"),
-          // A killed client's transaction holds up its readers until it is aborted.
-          Map.entry("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000"),
           Map.entry("group.initial.rebalance.delay.ms", "0"),
           Map.entry("group.consumer.min.heartbeat.interval.ms", "500"),
           Map.entry("group.consumer.heartbeat.interval.ms", "1000"),
@@ -119,6 +117,11 @@ public final class DevelopmentBroker implements AutoCloseable {
       return new Options(directory, port, heapMegabytes, more);
     }
   }
+
+  // How often the broker looks for transactions that have timed out: a killed client's holds up its
+  // readers until it is aborted.
+  private static final String ABORT_INTERVAL =
+      "transaction.abort.timed.out.transaction.cleanup.interval.ms";
 
   private final Options options;
   private final int port;
@@ -265,6 +268,10 @@ public final class DevelopmentBroker implements AutoCloseable {
     final String listener = "PLAINTEXT://" + HOST + ":" + port;
     final Properties properties = new Properties();
     properties.putAll(SETTINGS);
+    // A broker that comes back must have elected its leaders before it looks: a partition without
+    // a leader is taken for deleted and never gets the transaction's marker (KAFKA-20734), which
+    // holds up its readers for good.
+    properties.put(ABORT_INTERVAL, Files.exists(dataDirectory()) ? "10000" : "1000");
     properties.put("listeners", listener + ",CONTROLLER://" + HOST + ":" + controllerPort);
     properties.put("advertised.listeners", listener);
     properties.put("controller.quorum.voters", "1@" + HOST + ":" + controllerPort);

@@ -7,11 +7,11 @@ import dev.sarathi.runtime.capacity.Workload;
 import dev.sarathi.runtime.execute.simulated.Deployment;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -27,40 +27,14 @@ import picocli.CommandLine.Spec;
           + " with the reasons: a fitted model of the iterations' time proposes, simulations decide."
     })
 final class AdviseCommand implements Callable<Integer> {
-  private static final String STRICT = "strict";
-  private static final String RELAXED = "relaxed";
-
   @Spec private CommandSpec command;
-
-  @Option(
-      names = "--model",
-      paramLabel = "NAME",
-      description = "The model and its GPUs, as of `sarathi capacity`. Default: ${DEFAULT-VALUE}")
-  private String model = "yi-34b";
-
-  @Option(
-      names = "--profile",
-      paramLabel = "FILE",
-      description = "What `sarathi profile` wrote, instead of --model.")
-  private Optional<Path> profile = Optional.empty();
+  @Mixin private SimulationOptions simulation;
 
   @Option(
       names = "--gpus",
       paramLabel = "N",
       description = "How many GPUs there are. Default: those of one instance.")
   private Optional<Integer> gpus = Optional.empty();
-
-  @Option(
-      names = "--trace",
-      paramLabel = "NAME",
-      description = "As of `sarathi capacity`. Default: ${DEFAULT-VALUE}")
-  private String trace = "openchat_sharegpt4";
-
-  @Option(
-      names = "--slo",
-      paramLabel = "SLO",
-      description = "P99 TBT: strict, relaxed or seconds. Default: ${DEFAULT-VALUE}")
-  private String slo = STRICT;
 
   @Option(
       names = "--qps",
@@ -82,14 +56,13 @@ final class AdviseCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try {
-      final Deployment deployment =
-          profile.isPresent() ? Deployment.read(profile.get()) : Deployment.named(model);
-      final Workload all = Workload.named(trace);
+      final Deployment deployment = simulation.deployment();
+      final Workload all = simulation.workload();
       final Advice advice =
           Advice.of(
               deployment,
               gpus.orElse(deployment.gpus()),
-              seconds(deployment.targets()),
+              simulation.objective(deployment.targets()),
               all.first(Math.min(requests, all.requests().size())),
               qps.isPresent() ? OptionalDouble.of(qps.get()) : OptionalDouble.empty());
       print(deployment, advice);
@@ -97,21 +70,6 @@ final class AdviseCommand implements Callable<Integer> {
     } catch (final IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
-  }
-
-  private double seconds(final Deployment.Targets targets) {
-    return switch (slo) {
-      case STRICT -> targets.strictTbt();
-      case RELAXED -> targets.relaxedTbt();
-      default -> {
-        try {
-          yield Double.parseDouble(slo);
-        } catch (final NumberFormatException e) {
-          throw new IllegalArgumentException(
-              "--slo is %s; valid is strict, relaxed or seconds".formatted(slo), e);
-        }
-      }
-    };
   }
 
   private void print(final Deployment deployment, final Advice advice) throws IOException {

@@ -27,6 +27,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import javax.xml.stream.XMLStreamException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -43,44 +44,19 @@ import picocli.CommandLine.Spec;
           + " the SLO and the median scheduling delay within 2 s."
     })
 final class CapacityCommand implements Callable<Integer> {
-  private static final String STRICT = "strict";
-  private static final String RELAXED = "relaxed";
   private static final double BURSTS = 4;
 
   private static final JsonMapper MAPPER =
       JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
 
   @Spec private CommandSpec command;
-
-  @Option(
-      names = "--model",
-      paramLabel = "NAME",
-      description =
-          "The model and its GPUs: mistral-7b, yi-34b, llama-2-70b-a100, llama-2-70b-a40,"
-              + " falcon-180b, llama-2-7b-h100 or llama-2-70b-h100. Default: ${DEFAULT-VALUE}")
-  private String model = "yi-34b";
+  @Mixin private SimulationOptions simulation;
 
   @Option(
       names = "--policy",
       paramLabel = "NAME",
       description = "As sarathi.scheduler. Default: ${DEFAULT-VALUE}")
   private String policy = Policy.STALL_FREE.toString();
-
-  @Option(
-      names = "--slo",
-      paramLabel = "SLO",
-      description =
-          "P99 TBT: strict or relaxed, as the paper sets them for the model, or seconds. Default:"
-              + " ${DEFAULT-VALUE}")
-  private String slo = STRICT;
-
-  @Option(
-      names = "--trace",
-      paramLabel = "NAME",
-      description =
-          "openchat_sharegpt4, arxiv_summarization (synthetic), or a CSV file with the columns"
-              + " prompt and output. Default: ${DEFAULT-VALUE}")
-  private String trace = "openchat_sharegpt4";
 
   @Option(
       names = "--budget",
@@ -122,12 +98,6 @@ final class CapacityCommand implements Callable<Integer> {
       names = "--chunks-in-flight",
       description = "Let chunks of one prompt follow each other through a pipeline.")
   private boolean chunksInFlight;
-
-  @Option(
-      names = "--profile",
-      paramLabel = "FILE",
-      description = "What `sarathi profile` wrote, instead of --model.")
-  private Optional<Path> profile = Optional.empty();
 
   @Option(
       names = "--mixed",
@@ -183,7 +153,7 @@ final class CapacityCommand implements Callable<Integer> {
         return 0;
       }
       final Scenario scenario = scenario();
-      final Slo objective = Slo.ofTbt(seconds(scenario.deployment().targets()));
+      final Slo objective = Slo.ofTbt(simulation.objective(scenario.deployment().targets()));
       final Capacity capacity = Capacity.of(scenario, objective);
       final PrintWriter out = command.commandLine().getOut();
       if (json) {
@@ -216,16 +186,11 @@ final class CapacityCommand implements Callable<Integer> {
     }
   }
 
-  private Deployment deployment() throws IOException {
-    return profile.isPresent() ? Deployment.read(profile.get()) : Deployment.named(model);
-  }
-
   /** Bursts, unless something else is asked for. */
   private void compare() throws IOException {
-    final Deployment deployment = deployment();
-    final double tbt = seconds(deployment.targets());
-    Workload workload = Workload.named(trace);
-    workload = requests.isPresent() ? workload.first(requests.get()) : workload;
+    final Deployment deployment = simulation.deployment();
+    final double tbt = simulation.objective(deployment.targets());
+    final Workload workload = workload();
     final MixedLoad load =
         MixedLoad.of(
             deployment,
@@ -248,6 +213,11 @@ final class CapacityCommand implements Callable<Integer> {
     out.printf("%nTogether there is room for %.2f times the bulk.%n", load.gain());
   }
 
+  private Workload workload() throws IOException {
+    final Workload all = simulation.workload();
+    return requests.isPresent() ? all.first(requests.get()) : all;
+  }
+
   private static void row(final PrintWriter out, final String name, final MixedLoad.Side side) {
     out.printf(
         "%-24s  %6.3f s  %6.3f s  %12.0f%n",
@@ -255,12 +225,11 @@ final class CapacityCommand implements Callable<Integer> {
   }
 
   private Scenario scenario() throws IOException {
-    final Deployment deployment = deployment();
+    final Deployment deployment = simulation.deployment();
     final Deployment.Targets targets = deployment.targets();
-    final boolean strict = seconds(targets) <= targets.strictTbt();
+    final boolean strict = simulation.objective(targets) <= targets.strictTbt();
     final int papers = strict ? targets.strictBudget() : targets.relaxedBudget();
-    Workload workload = Workload.named(trace);
-    workload = requests.isPresent() ? workload.first(requests.get()) : workload;
+    Workload workload = workload();
     if (cv.isPresent() || seed.isPresent()) {
       workload = workload.arriving(new Arrivals(cv.orElse(1.0), seed.orElse(0L)));
     }
@@ -268,24 +237,9 @@ final class CapacityCommand implements Callable<Integer> {
         .withTokenBudget(
             TokenBudget.parse(
                 budget.orElse(Integer.toString(papers)),
-                Duration.ofNanos(Math.round(seconds(targets) * 1e9))))
+                Duration.ofNanos(Math.round(simulation.objective(targets) * 1e9))))
         .withCpuMillis(cpuMillis)
         .withOverlap(chunksInFlight ? Overlap.CHUNKS : Overlap.NONE);
-  }
-
-  private double seconds(final Deployment.Targets targets) {
-    return switch (slo) {
-      case STRICT -> targets.strictTbt();
-      case RELAXED -> targets.relaxedTbt();
-      default -> {
-        try {
-          yield Double.parseDouble(slo);
-        } catch (final NumberFormatException e) {
-          throw new IllegalArgumentException(
-              "--slo is %s; valid is strict, relaxed or seconds".formatted(slo), e);
-        }
-      }
-    };
   }
 
   private static String json(final Scenario scenario, final Slo slo, final Capacity capacity)

@@ -14,7 +14,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The options of every command that talks to Kafka: option before file before default. */
+/** The options of every command that talks to Kafka: option, environment, file, default. */
 final class ClientOptions {
 
   static final String SCHEMA_REGISTRY = "schema.registry.url";
@@ -48,6 +48,9 @@ final class ClientOptions {
     properties.put(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, "localhost:9092");
     properties.put(SCHEMA_REGISTRY, "mock://sarathi");
     config.ifPresent(file -> properties.putAll(read(file)));
+    PropertiesFile.override(properties);
+    // Of Streams, and another thing to a client.
+    properties.remove(CommonClientConfigs.GROUP_INSTANCE_ID_CONFIG);
     bootstrapServer.ifPresent(
         address -> properties.put(CommonClientConfigs.BOOTSTRAP_SERVERS_CONFIG, address));
     schemaRegistry.ifPresent(url -> properties.put(SCHEMA_REGISTRY, url));

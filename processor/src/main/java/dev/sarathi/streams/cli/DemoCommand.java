@@ -84,6 +84,16 @@ final class DemoCommand implements Callable<Integer> {
       description = "Tokens of each story. Default: some hundreds, each story its own number.")
   private Optional<Integer> tokens = Optional.empty();
 
+  @Option(
+      names = "--page",
+      arity = "0..1",
+      fallbackValue = "0",
+      paramLabel = "PORT",
+      description =
+          "Shows the instance at work on a page of this machine, http://127.0.0.1:PORT/, while the"
+              + " demo runs. Without a number, any port that is free.")
+  private Optional<Integer> page = Optional.empty();
+
   @Option(names = "--keep", description = "Keeps the files of broker and application.")
   private boolean keep;
 
@@ -158,7 +168,10 @@ final class DemoCommand implements Callable<Integer> {
             SarathiConfig.TOKEN_BUDGET_CONFIG,
             tokenBudget,
             SarathiConfig.TOPICS_PARTITIONS_CONFIG,
-            PARTITIONS));
+            PARTITIONS,
+            SarathiConfig.HTTP_LISTEN_CONFIG,
+            page.map(port -> "127.0.0.1:" + port).orElse("")));
+    application.httpAddress().ifPresent(it -> view.announce("The page is at http://" + it + "/."));
     try (StoryExchange exchange = new StoryExchange(application.client())) {
       view.announce("Warming up: the compiler has to see the work before it is measured.");
       tell(warmUp(stories), exchange, (_, _) -> {});

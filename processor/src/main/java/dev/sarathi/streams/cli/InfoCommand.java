@@ -1,6 +1,7 @@
 package dev.sarathi.streams.cli;
 
 import com.sun.management.HotSpotDiagnosticMXBean;
+import dev.sarathi.runtime.execute.cpu.KernelSet;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,11 +24,17 @@ final class InfoCommand implements Runnable {
     show("processors", runtime.availableProcessors());
     show("max memory", (runtime.maxMemory() >> 20) + " MiB");
     show("vector width", vectorBits() + " bits");
+    show("kernels", kernels());
     show("bundled model", Files.isDirectory(model) ? model : model + " (missing)");
   }
 
   private void show(final String name, final Object value) {
     command.commandLine().getOut().printf("%-14s %s%n", name, value);
+  }
+
+  private static String kernels() {
+    final String obstacle = KernelSet.NATIVE.obstacle();
+    return obstacle.isEmpty() ? "java, native" : "java (not native: " + obstacle + ")";
   }
 
   /** Asked of the VM, so that the command also works where the vector module was not added. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.sarathi.schemas.ChatMessage;
+import dev.sarathi.schemas.Constraint;
 import dev.sarathi.schemas.Priority;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.Sampling;
@@ -86,6 +87,7 @@ final class PromptLine {
       case "deadline_ms" -> request.setDeadlineMs(longInteger(name, value));
       case "model" -> request.setModel(text(name, value));
       case "tenant" -> request.setTenant(text(name, value));
+      case "constraint" -> request.setConstraint(constraint(value));
       case "job_id" -> request.setJobId(text(name, value));
       default -> throw unknown(name, PromptRequest.getClassSchema());
     }
@@ -111,6 +113,22 @@ final class PromptLine {
       }
     }
     return sampling.build();
+  }
+
+  /** The schema as JSON, or as a text of it. */
+  private static Constraint constraint(final JsonNode object) throws InvalidPromptException {
+    final Constraint.Builder constraint = Constraint.newBuilder();
+    for (Map.Entry<String, JsonNode> field : fields("constraint", object)) {
+      final String name = "constraint." + field.getKey();
+      final JsonNode value = field.getValue();
+      switch (field.getKey()) {
+        case "one_of" -> constraint.setOneOf(list(name, value, PromptLine::text));
+        case "json_schema" ->
+            constraint.setJsonSchema(value.isObject() ? value.toString() : text(name, value));
+        default -> throw unknown(name, Constraint.getClassSchema());
+      }
+    }
+    return constraint.build();
   }
 
   private static TokenBias bias(final String name, final JsonNode object)

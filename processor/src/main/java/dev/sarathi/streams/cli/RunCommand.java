@@ -3,9 +3,11 @@ package dev.sarathi.streams.cli;
 import dev.sarathi.streams.SarathiConfig;
 import dev.sarathi.streams.application.Application;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -32,23 +34,29 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description =
           "Properties: bootstrap.servers, application.id, schema.registry.url, sarathi.* and any"
-              + " setting of Kafka Streams. Without sarathi.model the bundled one is used.")
-  private Path file;
+              + " setting of Kafka Streams. Without sarathi.model the bundled one is used. Of"
+              + " several files a later one overrides an earlier one, and a variable such as"
+              + " SARATHI_TOKEN_BUDGET or KAFKA_BOOTSTRAP_SERVERS overrides them all.")
+  private List<Path> files;
 
   @Override
   public Integer call() throws InterruptedException {
-    final Map<String, Object> properties = PropertiesFile.read(file, "--config", command);
+    final Map<String, Object> properties = PropertiesFile.read(files, "--config", command);
     properties.computeIfAbsent(
         SarathiConfig.MODEL_CONFIG, name -> ModelFolder.find(Optional.empty()).toString());
     final Application application;
     try {
       application = Application.start(properties);
     } catch (final ConfigException e) {
-      throw new ParameterException(command.commandLine(), file + ": " + e.getMessage(), e);
+      throw new ParameterException(command.commandLine(), named() + ": " + e.getMessage(), e);
     }
     final Thread closer =
         Thread.ofPlatform().name("sarathi-shutdown").unstarted(application::close);
     Runtime.getRuntime().addShutdownHook(closer);
     return application.awaitStop() ? 0 : 1;
+  }
+
+  private String named() {
+    return files.stream().map(Path::toString).collect(Collectors.joining(", "));
   }
 }

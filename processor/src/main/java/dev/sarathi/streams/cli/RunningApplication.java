@@ -56,6 +56,7 @@ final class RunningApplication {
                 properties.put(name, value);
               }
             });
+    PropertiesFile.provide(properties);
     // Of Streams, and another thing to a client.
     properties.remove(CommonClientConfigs.GROUP_INSTANCE_ID_CONFIG);
     bootstrapServer.ifPresent(
@@ -96,6 +97,7 @@ final class RunningApplication {
           properties
               .stringPropertyNames()
               .forEach(name -> read.put(name, properties.getProperty(name).trim()));
+          read.putAll(EnvironmentSettings.of(System.getenv()));
         });
     return read;
   }

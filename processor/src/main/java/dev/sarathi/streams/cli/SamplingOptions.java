@@ -1,17 +1,27 @@
 package dev.sarathi.streams.cli;
 
+import dev.sarathi.schemas.Constraint;
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.schemas.Sampling;
 import dev.sarathi.schemas.TokenBias;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** The options of every command that asks for a generation, by the fields of PromptRequest. */
 final class SamplingOptions {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec;
+
   @Option(
       names = "--temperature",
       paramLabel = "T",
@@ -80,6 +90,18 @@ final class SamplingOptions {
   private List<String> stop = new ArrayList<>();
 
   @Option(
+      names = "--choice",
+      paramLabel = "TEXT",
+      description = "The answer is this text, or that of another --choice; repeat it for each.")
+  private List<String> oneOf = new ArrayList<>();
+
+  @Option(
+      names = "--json-schema",
+      paramLabel = "FILE",
+      description = "The answer is a JSON document that is valid by this JSON schema.")
+  private Optional<Path> jsonSchema = Optional.empty();
+
+  @Option(
       names = "--stop-token",
       paramLabel = "ID",
       description = "End at this token; may be repeated.")
@@ -137,6 +159,27 @@ final class SamplingOptions {
         .setLogprobs(logprobs.orElse(null))
         .setPromptLogprobs(promptLogprobs.orElse(null))
         .setTruncatePromptTokens(truncate.orElse(null))
-        .setSeed(seed.orElse(null));
+        .setSeed(seed.orElse(null))
+        .setConstraint(constraint());
+  }
+
+  /** Null where the text is free, as the builder has it. */
+  private Constraint constraint() {
+    if (oneOf.isEmpty() && jsonSchema.isEmpty()) {
+      return null;
+    }
+    return Constraint.newBuilder()
+        .setOneOf(oneOf)
+        .setJsonSchema(jsonSchema.map(this::schema).orElse(null))
+        .build();
+  }
+
+  private String schema(final Path file) {
+    try {
+      return Files.readString(file);
+    } catch (final IOException e) {
+      throw new ParameterException(
+          spec.commandLine(), "--json-schema: %s cannot be read: %s".formatted(file, e));
+    }
   }
 }

@@ -115,6 +115,11 @@ final class TemporaryApplication implements AutoCloseable {
     }
   }
 
+  /** Where the application answers HTTP, if it does. */
+  Optional<String> httpAddress() {
+    return application.flatMap(Application::httpAddress);
+  }
+
   private void noteStop(final Application started) {
     try {
       started.awaitStop();

@@ -1,9 +1,11 @@
 package dev.sarathi.streams.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.sarathi.runtime.execute.cuda.CudaExecutor;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
@@ -156,7 +158,6 @@ class GenerateCommandTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "2 | --token-ids 5 --executor cuda | executor is cuda, which this version does not have; valid is auto or cpu",
         "2 | --token-ids 5 --executor tpu | executor is tpu; valid is auto, cpu or cuda",
         "2 | --token-ids 5 --policy fifo | policy is fifo; valid is stall-free",
         "2 | --token-ids 5 --token-budget 15 | token budget is 15; valid is auto, or 16 or more",
@@ -190,6 +191,29 @@ class GenerateCommandTest {
     assertThat(err.toString()).contains(message).hasLineCount(1);
     assertThat(code).isEqualTo(exitCode);
     assertThat(out.toString()).isEmpty();
+  }
+
+  @Test
+  void shouldSayWhyThereIsNoGpu() {
+    // given a machine without one, as most are
+    assumeThat(CudaExecutor.unavailable()).isPresent();
+
+    // when
+    final int code =
+        execute(
+            "generate",
+            "--model",
+            GOLDEN.resolve("llama2").toString(),
+            "--token-ids",
+            "5",
+            "--executor",
+            "cuda");
+
+    // then
+    assertThat(err.toString())
+        .contains("executor is cuda, but " + CudaExecutor.unavailable().orElseThrow())
+        .hasLineCount(1);
+    assertThat(code).isEqualTo(2);
   }
 
   private String generate(final String... options) {

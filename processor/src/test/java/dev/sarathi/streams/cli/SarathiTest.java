@@ -24,7 +24,8 @@ class SarathiTest {
     assertThat(run("info")).isZero();
     assertThat(out.toString())
         .containsPattern("java +\\d+")
-        .containsPattern("vector width +\\d+ bits");
+        .containsPattern("vector width +\\d+ bits")
+        .containsPattern("kernels +java(, native| \\(not native: .+\\))");
   }
 
   @Test
