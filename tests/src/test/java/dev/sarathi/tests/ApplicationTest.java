@@ -1,7 +1,9 @@
 package dev.sarathi.tests;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
+import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
@@ -47,6 +49,8 @@ import org.slf4j.LoggerFactory;
 class ApplicationTest {
   private static final Map<String, Object> REGISTRY = Map.of("schema.registry.url", "mock://tests");
   private static final Duration LIMIT = Duration.ofSeconds(60);
+  private static final Logger RESTORING =
+      (Logger) LoggerFactory.getLogger("org.apache.kafka.streams.processor.internals");
 
   @TempDir private static Path directory;
   private static DevelopmentBroker broker;
@@ -217,15 +221,13 @@ class ApplicationTest {
 
       // when: without the wait for the session of the first to time out, 45 s by default
       final ListAppender<ILoggingEvent> restoration = new ListAppender<>();
-      final Logger restoring =
-          (Logger) LoggerFactory.getLogger("org.apache.kafka.streams.processor.internals");
+      RESTORING.addAppender(restoration);
       restoration.start();
-      restoring.addAppender(restoration);
       try (Application second = Application.start(properties)) {
         log.awaitTerminals(requests.size(), Duration.ofSeconds(40));
         assertThat(second.isRunning()).isTrue();
       } finally {
-        restoring.detachAppender(restoration);
+        RESTORING.detachAppender(restoration);
       }
 
       // then it went on with the stores that the first left, rather than wipe and restore them
@@ -247,6 +249,34 @@ class ApplicationTest {
     } finally {
       first.close();
     }
+  }
+
+  @Test
+  void shouldKeepTheStoresOfTasksThatNeverHadATurn() {
+    // given: closed as soon as it ran, as happens to tasks that a rebalance hands on at once
+    final Map<String, Object> properties = properties("idle", 2);
+    properties.put("sarathi.drain.interval.ms", 600_000);
+    try (Application first = Application.start(properties)) {
+      await().atMost(LIMIT).until(first::isRunning);
+    }
+    final ListAppender<ILoggingEvent> restoration = new ListAppender<>();
+    RESTORING.addAppender(restoration);
+    RESTORING.setLevel(Level.INFO);
+    restoration.start();
+
+    // when
+    try (Application second = Application.start(properties)) {
+      await().atMost(LIMIT).until(second::isRunning);
+    } finally {
+      RESTORING.setLevel(null);
+      RESTORING.detachAppender(restoration);
+    }
+
+    // then
+    assertThat(restoration.list)
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .anyMatch(message -> message.contains("generate-finished initialized from checkpoint"))
+        .noneMatch(message -> message.contains("did not find checkpoint"));
   }
 
   @Test

@@ -72,12 +72,16 @@ class ArchitectureTest {
   static final ArchRule theEngineShouldBeLayered =
       layeredArchitecture()
           .consideringOnlyDependenciesInLayers()
+          .layer("benchmark")
+          .definedBy("dev.sarathi.runtime.benchmark..")
           .layer("capacity")
           .definedBy("dev.sarathi.runtime.capacity..")
           .layer("trace")
           .definedBy("dev.sarathi.runtime.trace..")
           .layer("engine")
           .definedBy("dev.sarathi.runtime")
+          .layer("constrain")
+          .definedBy("dev.sarathi.runtime.constrain..")
           .layer("execute")
           .definedBy("dev.sarathi.runtime.execute..")
           .layer("schedule")
@@ -88,12 +92,16 @@ class ArchitectureTest {
           .definedBy("dev.sarathi.runtime.model..")
           .layer("text")
           .definedBy("dev.sarathi.runtime.text..")
+          .whereLayer("benchmark")
+          .mayOnlyAccessLayers("capacity", "engine", "execute", "schedule", "cache", "model")
           .whereLayer("capacity")
           .mayOnlyAccessLayers("trace", "engine", "execute", "schedule", "cache")
           .whereLayer("trace")
           .mayOnlyAccessLayers("engine", "schedule")
           .whereLayer("engine")
-          .mayOnlyAccessLayers("execute", "schedule", "cache", "model", "text")
+          .mayOnlyAccessLayers("constrain", "execute", "schedule", "cache", "model", "text")
+          .whereLayer("constrain")
+          .mayOnlyAccessLayers("schedule")
           .whereLayer("execute")
           .mayOnlyAccessLayers("schedule", "model")
           .whereLayer("schedule")
@@ -130,8 +138,10 @@ class ArchitectureTest {
           .should()
           .resideOutsideOfPackages(
               "dev.sarathi.runtime",
+              "dev.sarathi.runtime.benchmark..",
               "dev.sarathi.runtime.capacity..",
               "dev.sarathi.runtime.trace..",
+              "dev.sarathi.runtime.constrain..",
               "dev.sarathi.runtime.execute..",
               "dev.sarathi.runtime.schedule..",
               "dev.sarathi.runtime.cache..",
@@ -191,6 +201,26 @@ class ArchitectureTest {
           .should()
           .dependOnClassesThat()
           .resideInAPackage("dev.sarathi.streams.internal..");
+
+  /** They show what anybody can write. */
+  @ArchTest
+  static final ArchRule theExamplesShouldUsePublicPackagesAlone =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.sarathi.examples..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "dev.sarathi.streams.*..", "dev.sarathi.runtime.*..", "dev.sarathi.connect..");
+
+  @ArchTest
+  static final ArchRule nothingShouldDependOnTheExamples =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage("dev.sarathi.examples..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.sarathi.examples..");
 
   @ArchTest
   static final ArchRule namesShouldSayWhatAClassIs =

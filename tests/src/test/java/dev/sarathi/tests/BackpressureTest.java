@@ -1,6 +1,7 @@
 package dev.sarathi.tests;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import dev.sarathi.schemas.PromptRequest;
 import dev.sarathi.streams.broker.DevelopmentBroker;
@@ -42,6 +43,12 @@ class BackpressureTest {
           ApplicationProcess.start(directory.resolve("application"), settings)) {
         application.awaitLine("streams RUNNING", Duration.ofSeconds(60));
         Prompts.send(broker.bootstrapServers(), "prompts", prompts());
+
+        // A bean is there with the first of its attributes; the others follow one by one.
+        await()
+            .atMost(Duration.ofSeconds(60))
+            .ignoreExceptions()
+            .until(() -> application.sum(GENERATION, "finished-total") > 0);
 
         // when they have all come in, while the first are served
         long most = 0;

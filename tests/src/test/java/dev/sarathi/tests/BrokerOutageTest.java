@@ -90,7 +90,7 @@ class BrokerOutageTest {
         // when
         broker.restart();
         final long back = System.nanoTime();
-        log.awaitTerminals(generations, limit);
+        log.awaitTerminals(generations, limit, application::logged);
 
         // then
         System.out.printf(

@@ -19,13 +19,19 @@ final class KafkaTool {
   private static final Map<String, String> TOOLS =
       Map.of(
           "kafka-streams-application-reset", "org.apache.kafka.tools.StreamsResetter",
+          "kafka-acls", "org.apache.kafka.tools.AclCommand",
           "kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer");
 
   private KafkaTool() {}
 
   /** The commands of the guide that begin with a tool's name, in their order. */
   static List<String> commandsOf(final String tool) throws IOException {
-    return Files.readAllLines(GUIDE).stream().filter(line -> line.startsWith(tool + " ")).toList();
+    return commandsOf(GUIDE, tool);
+  }
+
+  /** The commands of another guide. */
+  static List<String> commandsOf(final Path guide, final String tool) throws IOException {
+    return Files.readAllLines(guide).stream().filter(line -> line.startsWith(tool + " ")).toList();
   }
 
   /** Runs a command line, with some of its words replaced and others added, to a good end. */
@@ -39,6 +45,7 @@ final class KafkaTool {
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
                 "-Xmx128m",
                 "-cp",
                 System.getProperty("java.class.path"),

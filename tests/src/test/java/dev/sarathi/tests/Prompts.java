@@ -16,6 +16,14 @@ final class Prompts {
 
   static void send(
       final String bootstrapServers, final String topic, final Collection<PromptRequest> requests) {
+    send(bootstrapServers, topic, "mock://tests", requests);
+  }
+
+  static void send(
+      final String bootstrapServers,
+      final String topic,
+      final String registry,
+      final Collection<PromptRequest> requests) {
     try (Producer<String, PromptRequest> producer =
         new KafkaProducer<>(
             Map.of(
@@ -27,8 +35,7 @@ final class Prompts {
                 "linger.ms",
                 100),
             new StringSerializer(),
-            SarathiSerdes.promptRequest(Map.of("schema.registry.url", "mock://tests"))
-                .serializer())) {
+            SarathiSerdes.promptRequest(Map.of("schema.registry.url", registry)).serializer())) {
       for (final PromptRequest request : requests) {
         producer.send(new ProducerRecord<>(topic, request.getId().orElseThrow(), request));
       }

@@ -55,12 +55,10 @@ class RecoveryBenchmark {
     final double[] seconds = new double[kills];
     try (ApplicationProcess instance = start(servers, name, "instance-1", Map.of());
         Tokens tokens = new Tokens(servers, name + "-tokens")) {
+      fill(servers, name, backlog);
       for (int kill = 0; kill < kills; kill++) {
         final String round = name + "-" + kill;
         begin(servers, name, round, tokens);
-        if (kill == 0) {
-          fill(servers, name, backlog);
-        }
         final long start = System.nanoTime();
         instance.kill();
         instance.start();
@@ -78,12 +76,12 @@ class RecoveryBenchmark {
         Map.of("num.standby.replicas", standbys, "session.timeout.ms", 6_000);
     try (ApplicationProcess first = start(servers, name, "instance-1", settings);
         Tokens tokens = new Tokens(servers, name + "-tokens")) {
-      begin(servers, name, name, tokens);
       fill(servers, name, BACKLOG);
       try (ApplicationProcess second = start(servers, name, "instance-2", settings)) {
         second.awaitLine("streams RUNNING", LIMIT);
         // For the second to restore its share, and its standbys.
         Thread.sleep(30_000);
+        begin(servers, name, name, tokens);
         final long start = System.nanoTime();
         first.kill();
         final double seconds = awaitResumed(tokens, name, start);

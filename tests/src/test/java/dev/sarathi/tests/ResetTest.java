@@ -66,7 +66,7 @@ class ResetTest {
       // when it is tried only, then nothing changes
       assertThat(KafkaTool.text(KafkaTool.run(commands.get(0), words)))
           .contains("stories-generate-requests-changelog");
-      assertThat(changelogs(broker)).hasSize(5);
+      assertThat(changelogs(broker)).hasSize(6);
 
       // when: from the latest
       reset(commands.get(3), words);

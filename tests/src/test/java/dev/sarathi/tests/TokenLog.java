@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -25,12 +26,15 @@ final class TokenLog implements AutoCloseable {
       new LinkedHashMap<>();
 
   TokenLog(final String bootstrapServers, final String topic) {
+    this(bootstrapServers, topic, "mock://tests");
+  }
+
+  TokenLog(final String bootstrapServers, final String topic, final String registry) {
     this.consumer =
         new KafkaConsumer<>(
             Map.of("bootstrap.servers", bootstrapServers, "isolation.level", "read_committed"),
             new StringDeserializer(),
-            SarathiSerdes.tokenRecord(Map.of("schema.registry.url", "mock://tests"))
-                .deserializer());
+            SarathiSerdes.tokenRecord(Map.of("schema.registry.url", registry)).deserializer());
     consumer.assign(
         consumer.partitionsFor(topic).stream()
             .map(partition -> new TopicPartition(topic, partition.partition()))
@@ -60,10 +64,15 @@ final class TokenLog implements AutoCloseable {
   }
 
   void awaitTerminals(final int count, final Duration limit) {
+    awaitTerminals(count, limit, () -> "");
+  }
+
+  /** Waits for that many ends; a failure tells also what the application has logged. */
+  void awaitTerminals(final int count, final Duration limit, final Supplier<String> logged) {
     final long deadline = System.nanoTime() + limit.toNanos();
     while (terminals() < count) {
       assertThat(System.nanoTime())
-          .as("%d of %d requests ended within %s", terminals(), count, limit)
+          .as(() -> terminals() + " of " + count + " requests ended within " + limit + logged.get())
           .isLessThan(deadline);
       poll();
     }

@@ -12,6 +12,6 @@ public final class ApplicationOf {
   /** Starts it as {@link Application#start} does; it closes the engine. */
   public static Application engine(
       final Map<String, ?> properties, final Function<EngineConfig, GenerationEngine> engine) {
-    return Application.start(properties, (config, trace) -> engine.apply(config));
+    return Application.start(properties, (config, observers) -> engine.apply(config));
   }
 }
