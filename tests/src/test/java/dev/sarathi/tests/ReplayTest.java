@@ -27,6 +27,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -49,6 +50,17 @@ class ReplayTest {
   private static final int SERVED = 90;
   private static final int REFUSED = 3;
   private static final int CUT = 4;
+
+  /**
+   * The tokens of what is to be cut, and the choices of some of it: all run together, and however
+   * fast the machine, steps of so many rows up to that length take longer than the end is away.
+   */
+  private static final int LONG = 3_900;
+
+  private static final int CHOICES = 32;
+
+  private static final Optional<FinishReason> CANCELLED = Optional.of(FinishReason.CANCELLED);
+  private static final Optional<FinishReason> EXPIRED = Optional.of(FinishReason.DEADLINE);
 
   /** Without id and key. */
   private static final int NAMELESS = 3;
@@ -75,9 +87,10 @@ class ReplayTest {
       sendNameless("recorded-prompts");
       sendBytes("recorded-prompts", "broken", new byte[] {1, 2, 3});
       log.awaitTerminals(ALL, LIMIT);
-      assertThat(log.of("cancelled-0").getLast().getFinishReason())
-          .contains(FinishReason.CANCELLED);
-      assertThat(log.of("expired-0").getLast().getFinishReason()).contains(FinishReason.DEADLINE);
+      assertThat(log.of("cancelled-0")).last().returns(CANCELLED, TokenRecord::getFinishReason);
+      assertThat(log.of("cancelled-1")).last().returns(CANCELLED, TokenRecord::getFinishReason);
+      assertThat(log.of("expired-0")).last().returns(EXPIRED, TokenRecord::getFinishReason);
+      assertThat(log.of("expired-1")).last().returns(EXPIRED, TokenRecord::getFinishReason);
       assertThat(log.of("expired-0").getFirst().getTokenIds()).as("tokens before").isNotEmpty();
       assertThat(application.isRunning()).isTrue();
     }
@@ -107,17 +120,17 @@ class ReplayTest {
 
   private static List<PromptRequest> cancelled() {
     return List.of(
-        Stories.sampled("cancelled-0", 20, 3000),
-        PromptRequest.newBuilder(Stories.sampled("cancelled-1", 30, 1500)).setN(2).build());
+        Stories.sampled("cancelled-0", 20, LONG),
+        PromptRequest.newBuilder(Stories.sampled("cancelled-1", 30, LONG)).setN(CHOICES).build());
   }
 
   private static List<PromptRequest> expired() {
     return List.of(
-        PromptRequest.newBuilder(Stories.sampled("expired-0", 20, 3000))
-            .setN(3)
+        PromptRequest.newBuilder(Stories.sampled("expired-0", 20, LONG))
+            .setN(CHOICES)
             .setDeadlineMs(3_000L)
             .build(),
-        PromptRequest.newBuilder(Stories.ofLength("expired-1", 40, 3000))
+        PromptRequest.newBuilder(Stories.ofLength("expired-1", 40, LONG))
             .setDeadlineMs(500L)
             .build());
   }
