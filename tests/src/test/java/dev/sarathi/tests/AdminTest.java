@@ -104,7 +104,7 @@ class AdminTest {
                   "key-" + i,
                   serializer.serialize(
                       "listed-prompts",
-                      PromptRequest.newBuilder(Stories.sampled(id, 20, 4000))
+                      PromptRequest.newBuilder(Stories.endless(id))
                           .setPriority(i < 6 ? Priority.INTERACTIVE : Priority.BULK)
                           .setTenant("acme")
                           .build())));

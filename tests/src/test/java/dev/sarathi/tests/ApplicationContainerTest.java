@@ -19,7 +19,7 @@ import org.testcontainers.containers.GenericContainer;
 
 @Tag("container")
 class ApplicationContainerTest {
-  private static final int LONG = 700;
+  private static final int LONG = 1_200;
 
   /** In seconds; Docker's own is 10. */
   private static final int GRACE = 30;

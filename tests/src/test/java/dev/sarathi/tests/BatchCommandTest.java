@@ -32,13 +32,13 @@ class BatchCommandTest {
 
   @Test
   void shouldGoOnWhereAKillHasStoppedIt() throws Exception {
-    shouldEndAsIfItHadNeverBeenKilled(60, 32, 8, 1);
+    shouldEndAsIfItHadNeverBeenKilled(60, 160, 8, 1);
   }
 
   @Test
   @Tag("long")
   void shouldGoOnWhereFiveKillsHaveStoppedIt() throws Exception {
-    shouldEndAsIfItHadNeverBeenKilled(1000, 12, 32, 5);
+    shouldEndAsIfItHadNeverBeenKilled(1000, 48, 32, 5);
   }
 
   /**

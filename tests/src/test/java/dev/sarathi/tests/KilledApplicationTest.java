@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class KilledApplicationTest {
-  private static final int TOKENS = 600;
+  private static final int TOKENS = 1_200;
 
   @Test
   void shouldResumeAtTheCommittedTokenAfterKill(@TempDir final Path directory) throws Exception {

@@ -116,7 +116,7 @@ class PageTest {
     assertThat(text("timeline-empty")).contains("No iteration yet");
     final List<String> ids =
         IntStream.range(0, 2 * STORIES).mapToObj(i -> "story-%02d".formatted(i)).toList();
-    send(ids.stream().map(id -> Stories.sampled(id, 30, 3_500)).toList());
+    send(ids.stream().map(PageTest::story).toList());
 
     // when, then: a running generation grows
     until(
@@ -251,6 +251,11 @@ class PageTest {
     browser.executeCdpCommand(
         "Emulation.setDeviceMetricsOverride",
         Map.of("width", width, "height", height, "deviceScaleFactor", 1, "mobile", false));
+  }
+
+  /** One that goes on until the page has been looked at, and leaves room for chunks beside it. */
+  private static PromptRequest story(final String id) {
+    return PromptRequest.newBuilder(Stories.sampled(id, 30, 3_500)).setN(3).build();
   }
 
   private static void send(final List<PromptRequest> requests) {

@@ -51,14 +51,6 @@ class ReplayTest {
   private static final int REFUSED = 3;
   private static final int CUT = 4;
 
-  /**
-   * The tokens of what is to be cut, and the choices of some of it: all run together, and however
-   * fast the machine, steps of so many rows up to that length take longer than the end is away.
-   */
-  private static final int LONG = 3_900;
-
-  private static final int CHOICES = 32;
-
   private static final Optional<FinishReason> CANCELLED = Optional.of(FinishReason.CANCELLED);
   private static final Optional<FinishReason> EXPIRED = Optional.of(FinishReason.DEADLINE);
 
@@ -119,18 +111,13 @@ class ReplayTest {
   }
 
   private static List<PromptRequest> cancelled() {
-    return List.of(
-        Stories.sampled("cancelled-0", 20, LONG),
-        PromptRequest.newBuilder(Stories.sampled("cancelled-1", 30, LONG)).setN(CHOICES).build());
+    return List.of(Stories.endless("cancelled-0"), Stories.endless("cancelled-1"));
   }
 
   private static List<PromptRequest> expired() {
     return List.of(
-        PromptRequest.newBuilder(Stories.sampled("expired-0", 20, LONG))
-            .setN(CHOICES)
-            .setDeadlineMs(3_000L)
-            .build(),
-        PromptRequest.newBuilder(Stories.ofLength("expired-1", 40, LONG))
+        PromptRequest.newBuilder(Stories.endless("expired-0")).setDeadlineMs(3_000L).build(),
+        PromptRequest.newBuilder(Stories.ofLength("expired-1", 40, Stories.ENDLESS))
             .setDeadlineMs(500L)
             .build());
   }

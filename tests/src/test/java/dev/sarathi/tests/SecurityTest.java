@@ -126,8 +126,8 @@ class SecurityTest {
     // when: it is killed in the middle
     final List<PromptRequest> requests =
         List.of(
-            PromptRequest.newBuilder(Stories.sampled("one", 40, 900)).setJobId("nightly").build(),
-            Stories.ofLength("two", 300, 900));
+            PromptRequest.newBuilder(Stories.sampled("one", 40, 3_000)).setJobId("nightly").build(),
+            Stories.ofLength("two", 300, 3_000));
     try (TokenLog log = new TokenLog(broker.ownAddress(), "tokens");
         Oracle oracle = new Oracle()) {
       try (ShippedApplication application = ShippedApplication.start(directory, scram())) {
@@ -196,7 +196,7 @@ class SecurityTest {
             new AccessControlEntry("User:app", "*", AclOperation.WRITE, AclPermissionType.ALLOW));
     try (ShippedApplication application = ShippedApplication.start(directory, scram());
         TokenLog log = new TokenLog(broker.ownAddress(), "tokens")) {
-      Prompts.send(broker.ownAddress(), "prompts", List.of(Stories.ofLength("long", 20, 3_000)));
+      Prompts.send(broker.ownAddress(), "prompts", List.of(Stories.endless("long")));
       final long deadline = System.nanoTime() + LIMIT.toNanos();
       while (log.of("long").isEmpty()) {
         assertThat(System.nanoTime()).as(application::logged).isLessThan(deadline);

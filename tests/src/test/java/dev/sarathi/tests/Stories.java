@@ -17,6 +17,9 @@ public final class Stories {
           .toAbsolutePath()
           .normalize();
 
+  /** As good as all that the model's context holds, beside a short prompt. */
+  static final int ENDLESS = 3_900;
+
   /** Token ids of all the model's reference prompts, one after the other. */
   private static final List<Integer> TEXT = text();
 
@@ -51,6 +54,14 @@ public final class Stories {
     return PromptRequest.newBuilder(ofLength(id, tokens, maxTokens))
         .setSampling(Sampling.newBuilder().setTemperature(0.8).setTopK(40).setTopP(0.95).build())
         .build();
+  }
+
+  /**
+   * So many choices, and so long, that they run on while a test does what comes next, however fast
+   * the machine.
+   */
+  static PromptRequest endless(final String id) {
+    return PromptRequest.newBuilder(sampled(id, 20, ENDLESS)).setN(32).build();
   }
 
   /** Several choices, of which each goes on to the end of a sentence. */

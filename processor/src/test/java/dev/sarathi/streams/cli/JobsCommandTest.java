@@ -27,6 +27,9 @@ class JobsCommandTest {
   private static final Duration LIMIT = Duration.ofSeconds(120);
   private static final int REQUESTS = 30;
 
+  /** So many long choices that they run on until they are cancelled, however fast the machine. */
+  private static final int ENDLESS = 32;
+
   @TempDir private Path directory;
 
   /** What a command printed. */
@@ -49,9 +52,9 @@ class JobsCommandTest {
         Application _ = Application.start(properties(broker))) {
       // given: one job has ended, and another has more requests than run at once
       final String bootstrap = "--bootstrap-server=" + broker.bootstrapServers();
-      submit(bootstrap, "reviews", 2, 5);
+      submit(bootstrap, "reviews", 2, 5, 1);
       await(bootstrap, job("reviews", "length", 2));
-      submit(bootstrap, "tales", REQUESTS, 3_000);
+      submit(bootstrap, "tales", REQUESTS, 3_000, ENDLESS);
       await(bootstrap, job("tales", "running", 2));
 
       // when
@@ -70,7 +73,7 @@ class JobsCommandTest {
       assertThat(run("jobs", bootstrap).out()).contains("tales", "cancelled", "reviews");
 
       // and what comes later ends at once
-      submit(bootstrap, "tales", REQUESTS + 1, 3_000);
+      submit(bootstrap, "tales", REQUESTS + 1, 3_000, ENDLESS);
       await(bootstrap, job("tales", "cancelled", REQUESTS + 1));
       assertThat(reasons(broker, "tales"))
           .hasSize(REQUESTS + 1)
@@ -97,13 +100,17 @@ class JobsCommandTest {
 
   /** The ids of those that were submitted before are the same: they are dropped. */
   private void submit(
-      final String bootstrap, final String job, final int requests, final int maxTokens)
+      final String bootstrap,
+      final String job,
+      final int requests,
+      final int maxTokens,
+      final int choices)
       throws Exception {
     final List<String> lines = new ArrayList<>();
     for (int i = 0; i < requests; i++) {
       lines.add(
-          "{\"id\":\"%s-%d\",\"prompt\":\"Once upon a time\",\"ignore_eos\":true}"
-              .formatted(job, i));
+          "{\"id\":\"%s-%d\",\"prompt\":\"Once upon a time\",\"ignore_eos\":true,\"n\":%d}"
+              .formatted(job, i, choices));
     }
     final Path file = Files.write(directory.resolve("prompts.jsonl"), lines);
     final Printed printed =
