@@ -241,7 +241,7 @@ final class ForwardPass implements Forward {
     input = from;
     inputRows = count;
     product = into;
-    pool.run(by.groups(), by.work() * count, multiply);
+    pool.run(by.groups(count), by.work() * count, multiply);
   }
 
   private void multiply(final int unit, final int worker) {

@@ -73,11 +73,11 @@ final class JavaMatrix extends PackedMatrix {
   }
 
   @Override
-  boolean pack(final Row row) {
+  Packing packing(final int panel) {
     return switch (elements) {
-      case F32 -> packF32(row);
-      case BF16 -> packBf16(row);
-      case INT8 -> quantise(row);
+      case F32 -> this::packF32;
+      case BF16 -> this::packBf16;
+      case INT8 -> row -> quantise(row, this::store);
     };
   }
 
@@ -101,8 +101,7 @@ final class JavaMatrix extends PackedMatrix {
     return finite;
   }
 
-  @Override
-  void store(
+  private void store(
       final int output,
       final int from,
       final float scale,
@@ -138,7 +137,7 @@ final class JavaMatrix extends PackedMatrix {
   }
 
   @Override
-  int groups() {
+  int groups(final int rows) {
     return (panels + GROUP - 1) / GROUP;
   }
 

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,7 +13,6 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +27,18 @@ import java.util.Random;
 final class NativeKernels {
   private static final String LIBRARY = "libsarathi-kernels.so";
 
-  private static final FunctionDescriptor PRODUCT =
+  private static final FunctionDescriptor BF16_PRODUCT =
+      FunctionDescriptor.ofVoid(
+          JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG,
+          ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_INT);
+
+  private static final FunctionDescriptor BF16_PACKING =
+      FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS, JAVA_INT);
+
+  private static final FunctionDescriptor BF16_FINITE =
+      FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_INT);
+
+  private static final FunctionDescriptor INT8_PRODUCT =
       FunctionDescriptor.ofVoid(
           JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS,
           JAVA_LONG, JAVA_LONG, JAVA_INT);
@@ -52,12 +63,16 @@ final class NativeKernels {
 
   // Constants of the compiler, so that a call costs a few nanoseconds; null where they are missing.
   private static final MethodHandle BF16;
+  private static final MethodHandle BF16_PACK;
+  private static final MethodHandle FINITE;
   private static final MethodHandle INT8;
   private static final MethodHandle ATTEND;
   private static final String OBSTACLE;
 
   static {
     MethodHandle bf16 = null;
+    MethodHandle bf16Pack = null;
+    MethodHandle finite = null;
     MethodHandle int8 = null;
     MethodHandle attend = null;
     String obstacle;
@@ -67,8 +82,10 @@ final class NativeKernels {
       } else {
         final SymbolLookup symbols = load(library);
         if (isSupported(symbols)) {
-          bf16 = critical(symbols, "sarathi_bf16", PRODUCT);
-          int8 = critical(symbols, "sarathi_int8", PRODUCT);
+          bf16 = critical(symbols, "sarathi_bf16", BF16_PRODUCT);
+          bf16Pack = critical(symbols, "sarathi_bf16_pack", BF16_PACKING);
+          finite = critical(symbols, "sarathi_bf16_finite", BF16_FINITE);
+          int8 = critical(symbols, "sarathi_int8", INT8_PRODUCT);
           attend = critical(symbols, "sarathi_attend", ATTENTION);
           obstacle = "";
         } else {
@@ -79,6 +96,8 @@ final class NativeKernels {
       obstacle = "the native kernels cannot be loaded: " + e.getMessage();
     }
     BF16 = bf16;
+    BF16_PACK = bf16Pack;
+    FINITE = finite;
     INT8 = int8;
     ATTEND = attend;
     OBSTACLE =
@@ -126,13 +145,15 @@ final class NativeKernels {
   /**
    * Adds a product to {@code y}. Offsets and strides of x and y count floats, that of panels bytes.
    *
-   * @param weights the address of the first panel, at the first input
-   * @param steps inputs; at most 1024, or 6144 of a single row
+   * @param weights the address of the first panel
+   * @param first input, a multiple of four
+   * @param steps inputs; at most 12,288 divided by the rows, or by 12 if they are more
    */
   static void bf16(
       final long weights,
       final long panelStride,
       final int panels,
+      final int first,
       final int steps,
       final MemorySegment x,
       final long xOffset,
@@ -143,13 +164,71 @@ final class NativeKernels {
       final int rows) {
     try {
       BF16.invokeExact(
-          weights, panelStride, panels, steps, x, xOffset, xStride, y, yOffset, yStride, rows);
+          weights,
+          panelStride,
+          panels,
+          first,
+          steps,
+          x,
+          xOffset,
+          xStride,
+          y,
+          yOffset,
+          yStride,
+          rows);
     } catch (final Throwable e) {
       throw new IllegalStateException(e);
     }
   }
 
-  /** As {@link #bf16}, of quantised weights; the first input begins a group. */
+  /**
+   * Whether all bfloat16 weights of a row are finite numbers.
+   *
+   * @param row the address of the first
+   */
+  static boolean areFinite(final long row, final int inputs) {
+    try {
+      return (int) FINITE.invokeExact(row, inputs) != 0;
+    } catch (final Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Packs a panel.
+   *
+   * @param rows the addresses of 32 rows of bfloat16 weights; 0 for one of zeros
+   * @param below the exponent before the first of the fifteen that the panel can tell
+   * @param panel its address
+   * @param apart gets the weights that have another, input * 32 + output and then 16 bits of weight
+   * @return how many these are; if more than there is room for, the first are there
+   */
+  static int packBf16(
+      final long[] rows,
+      final int inputs,
+      final int below,
+      final long panel,
+      final long[] apart) {
+    try {
+      return (int)
+          BF16_PACK.invokeExact(
+              MemorySegment.ofArray(rows),
+              inputs,
+              below,
+              panel,
+              MemorySegment.ofArray(apart),
+              apart.length);
+    } catch (final Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Adds a product to {@code y}, of quantised weights.
+   *
+   * @param weights the address of the first panel, at the first input, which begins a group
+   * @param steps inputs; at most 1024, or 6144 of a single row
+   */
   static void int8(
       final long weights,
       final long panelStride,
@@ -221,31 +300,38 @@ final class NativeKernels {
    */
   private static boolean multipliesAsSpecified() {
     final Random random = new Random(1);
-    final int pairs = 64;
+    final int inputs = 128;
+    final int panelBytes = 64 + inputs * 48;
     try (Arena arena = Arena.ofConfined()) {
-      final MemorySegment weights = arena.allocate(pairs * 128L, 64);
-      final float[] x = new float[2 * pairs];
+      final MemorySegment panel = arena.allocate(panelBytes, 64);
+      final MemorySegment weights = arena.allocate(JAVA_SHORT, 32L * inputs);
+      final long[] rows = new long[32];
+      final float[] x = new float[inputs];
       final float[] y = new float[32];
       final float[] expected = new float[32];
-      for (int k = 0; k < x.length; k++) {
+      for (int k = 0; k < inputs; k++) {
         x[k] = bf16(random.nextFloat() - 0.5f);
       }
-      for (int k = 0; k < pairs; k++) {
-        for (int output = 0; output < 32; output++) {
-          final float even = bf16(random.nextFloat() - 0.5f);
-          final float odd = bf16(random.nextFloat() - 0.5f);
-          final long at = k * 128L + output * 4L;
-          weights.set(ValueLayout.JAVA_SHORT, at, (short) (Float.floatToRawIntBits(even) >> 16));
-          weights.set(ValueLayout.JAVA_SHORT, at + 2, (short) (Float.floatToRawIntBits(odd) >> 16));
-          expected[output] = Math.fma(x[2 * k + 1], odd, expected[output]);
-          expected[output] = Math.fma(x[2 * k], even, expected[output]);
+      for (int output = 0; output < 32; output++) {
+        rows[output] = weights.address() + 2L * output * inputs;
+        for (int k = 0; k < inputs; k += 2) {
+          // From 2^-8 to 1: a window of exponents holds them all.
+          final float even = bf16(0x1p-8f + random.nextFloat() * 0.9f);
+          final float odd = bf16(-0x1p-8f - random.nextFloat() * 0.9f);
+          final long at = (long) output * inputs + k;
+          weights.setAtIndex(JAVA_SHORT, at, (short) (Float.floatToRawIntBits(even) >> 16));
+          weights.setAtIndex(JAVA_SHORT, at + 1, (short) (Float.floatToRawIntBits(odd) >> 16));
+          expected[output] = Math.fma(x[k + 1], odd, expected[output]);
+          expected[output] = Math.fma(x[k], even, expected[output]);
         }
       }
+      packBf16(rows, inputs, 127 - 15, panel.address(), new long[0]);
       bf16(
-          weights.address(),
-          pairs * 128L,
+          panel.address(),
+          panelBytes,
           1,
-          2 * pairs,
+          0,
+          inputs,
           MemorySegment.ofArray(x),
           0,
           x.length,

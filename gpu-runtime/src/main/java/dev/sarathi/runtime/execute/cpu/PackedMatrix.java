@@ -75,7 +75,9 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
     final PackedMatrix matrix =
         loader.kernels() == KernelSet.JAVA || floats
             ? new JavaMatrix(loader, projections)
-            : new NativeMatrix(loader, projections);
+            : loader.format() == WeightFormat.INT8
+                ? new NativeInt8Matrix(loader, projections)
+                : new NativeBf16Matrix(loader, projections);
     matrix.pack(projections, loader);
     return matrix;
   }
@@ -123,6 +125,11 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
       return weight.data().get(FILE_SHORT, (begin + input) * 2);
     }
 
+    /** Of a bfloat16 weight, whose inputs follow each other from here. */
+    long address() {
+      return weight.data().address() + begin * 2;
+    }
+
     private long firstNotFinite(final int inputs) {
       long index = begin;
       while (index < begin + inputs - 1 && Float.isFinite(weight.get(index))) {
@@ -134,6 +141,7 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
 
   /** Returns the rows that hold something else than finite numbers. */
   private List<Row> pack(final int panel, final List<Projection> projections) {
+    final Packing packing = packing(panel);
     final List<Row> bad = new ArrayList<>();
     int output = 0;
     for (final Projection p : projections) {
@@ -141,24 +149,34 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
       final int to = (int) Math.min((panel + 1L) * panelOutputs, (long) output + p.outputs());
       for (int o = from; o < to; o++) {
         final Row row = new Row(p.weight(), (long) (p.first() + o - output) * inputs, o);
-        if (!pack(row)) {
+        if (!packing.add(row)) {
           bad.add(row);
         }
       }
       output += p.outputs();
     }
+    packing.end();
     return bad;
   }
 
-  /** Puts a row in its place, and returns whether it holds nothing but finite numbers. */
-  abstract boolean pack(Row row);
+  /** Packs a panel, row after row. */
+  interface Packing {
+    /** Takes a row, and returns whether it holds nothing but finite numbers. */
+    boolean add(Row row);
+
+    /** Called after the last row. */
+    default void end() {}
+  }
+
+  abstract Packing packing(int panel);
 
   /**
    * Quantises a row group by group; the largest weight of a group becomes 127 or -127.
    *
+   * @param to puts a group in its place
    * @return whether it holds nothing but finite numbers
    */
-  final boolean quantise(final Row row) {
+  final boolean quantise(final Row row, final QuantisedGroup to) {
     boolean finite = true;
     final byte[] quantised = new byte[QUANTISED_GROUP];
     for (int from = 0; from < inputs; from += QUANTISED_GROUP) {
@@ -175,13 +193,15 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
         final double value = scale == 0 ? 0 : Math.rint(row.get(from + k) / scale);
         quantised[k] = (byte) Math.clamp(value, -LARGEST, LARGEST);
       }
-      store(row.output, from, scale, quantised, count);
+      to.store(row.output, from, scale, quantised, count);
     }
     return finite;
   }
 
-  /** Puts a quantised group of an output in its place; past the count there are zeros. */
-  abstract void store(int output, int from, float scale, byte[] quantised, int count);
+  /** Takes a quantised group of an output; past the count there are zeros. */
+  interface QuantisedGroup {
+    void store(int output, int from, float scale, byte[] quantised, int count);
+  }
 
   final int inputs() {
     return inputs;
@@ -201,8 +221,12 @@ abstract sealed class PackedMatrix permits JavaMatrix, NativeMatrix {
     return (long) outputs * inputs;
   }
 
-  /** Units of work that {@link #multiply} takes. */
-  abstract int groups();
+  /**
+   * Units of work that {@link #multiply} takes.
+   *
+   * @param rows of x
+   */
+  abstract int groups(int rows);
 
   /**
    * The weights of one output, as an embedding is looked up.

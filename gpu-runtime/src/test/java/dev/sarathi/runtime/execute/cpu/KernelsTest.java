@@ -331,7 +331,7 @@ class KernelsTest {
   static float[] multiply(final PackedMatrix packed, final int rows, final float[] x) {
     final float[] y = new float[rows * packed.stride()];
     Arrays.fill(y, Float.NaN);
-    for (int group = 0; group < packed.groups(); group++) {
+    for (int group = 0; group < packed.groups(rows); group++) {
       packed.multiply(group, rows, x, y);
     }
     return y;
@@ -384,7 +384,7 @@ class KernelsTest {
         tensor(random, DataType.F32, length, 1).data());
   }
 
-  private static void set(final Tensor tensor, final int index, final float value) {
+  static void set(final Tensor tensor, final int index, final float value) {
     set(tensor.data(), tensor.dataType(), index, value);
   }
 

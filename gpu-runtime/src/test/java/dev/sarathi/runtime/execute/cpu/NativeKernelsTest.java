@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.IntStream;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -59,33 +60,75 @@ class NativeKernelsTest {
       @ForAll @IntRange(min = 1, max = 300) final int outputs,
       @ForAll @IntRange(min = 1, max = 2100) final int inputs,
       @ForAll final boolean biased,
+      @ForAll @IntRange(max = 15) final int spread,
       @ForAll final long seed) {
     if (MISSING) {
       return; // a property has no assumptions that hold for all tries
     }
-    // given
+    // given: weights of ever more exponents, and some zeros
     final Random random = new Random(seed);
     final Tensor weight = KernelsTest.tensor(random, DataType.BF16, outputs, inputs);
+    for (int i = 0; i < outputs * inputs; i++) {
+      final double scale = random.nextInt(50) == 0 ? 0 : Math.exp(spread * random.nextGaussian());
+      KernelsTest.set(weight, i, (float) (weight.get(i) * scale));
+    }
     final Tensor bias = KernelsTest.vector(random, outputs);
     final float[] x = KernelsTest.floats(random, rows * inputs);
 
     // when
-    final PackedMatrix packed = pack(WeightFormat.STORED, weight, bias, biased);
+    final NativeBf16Matrix packed =
+        (NativeBf16Matrix) pack(WeightFormat.STORED, weight, bias, biased);
     final float[] y = KernelsTest.multiply(packed, rows, x);
 
     // then
+    final float[][] all = KernelsTest.split(weight.toFloats(), outputs);
     final float[][] expected =
         ScalarKernels.multiplyPairs(
             KernelsTest.split(x, rows),
-            KernelsTest.split(weight.toFloats(), outputs),
-            biased ? bias.toFloats() : new float[outputs]);
+            all,
+            biased ? bias.toFloats() : new float[outputs],
+            apart(packed, outputs));
     for (int row = 0; row < rows; row++) {
       final int from = row * packed.stride();
       assertThat(Arrays.copyOfRange(y, from, from + outputs)).isEqualTo(expected[row]);
     }
+    // and no weight has lost a bit
     final float[] lookedUp = new float[inputs];
-    packed.copyOutput(outputs - 1, lookedUp, 0);
-    assertThat(lookedUp).isEqualTo(KernelsTest.split(weight.toFloats(), outputs)[outputs - 1]);
+    for (int output = 0; output < outputs; output++) {
+      packed.copyOutput(output, lookedUp, 0);
+      assertThat(lookedUp).isEqualTo(all[output]);
+    }
+  }
+
+  @Test
+  void shouldKeepFewWeightsOfANormalDistributionApart() {
+    requireTheKernels();
+    // given: with some outliers, as models have them
+    final int outputs = 96;
+    final int inputs = 2048;
+    final Random random = new Random(1);
+    final Tensor weight = KernelsTest.tensor(random, DataType.BF16, outputs, inputs);
+    for (int i = 0; i < 20; i++) {
+      KernelsTest.set(weight, random.nextInt(outputs * inputs), 1e4f);
+    }
+
+    // when
+    final NativeBf16Matrix packed =
+        (NativeBf16Matrix) pack(WeightFormat.STORED, weight, KernelsTest.vector(random, 1), false);
+
+    // then
+    assertThat(IntStream.range(0, outputs).flatMap(packed::apart).count())
+        .isBetween(20L, outputs * inputs / 4_000L);
+    assertThat(packed.bytes()).isLessThan(outputs * inputs * 2L * 3 / 4 + 1_000);
+  }
+
+  private static boolean[][] apart(final NativeBf16Matrix packed, final int outputs) {
+    final boolean[][] apart = new boolean[outputs][packed.inputs()];
+    for (int output = 0; output < outputs; output++) {
+      final boolean[] of = apart[output];
+      packed.apart(output).forEach(input -> of[input] = true);
+    }
+    return apart;
   }
 
   @Property(tries = 300)
@@ -123,10 +166,10 @@ class NativeKernelsTest {
 
   /** A single row is taken in longer pieces than several are. */
   @ParameterizedTest
-  @ValueSource(ints = {6143, 6144, 6145, 14_336})
+  @ValueSource(ints = {6143, 6144, 6145, 12_287, 12_288, 12_289, 14_336})
   void shouldMultiplyALoneRowOfAnyLength(final int inputs) {
     requireTheKernels();
-    shouldMultiplyBfloat16AsSpecifiedForEveryShape(1, 70, inputs, true, inputs);
+    shouldMultiplyBfloat16AsSpecifiedForEveryShape(1, 70, inputs, true, 1, inputs);
     shouldMultiplyBytesForEveryShape(1, 70, inputs, DataType.BF16, true, inputs);
   }
 

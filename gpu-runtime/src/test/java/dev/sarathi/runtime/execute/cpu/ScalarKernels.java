@@ -40,8 +40,13 @@ final class ScalarKernels {
     return y;
   }
 
-  /** Bfloat16 by the pair: the odd product first, then the even one, each fused with its sum. */
-  static float[][] multiplyPairs(final float[][] x, final float[][] weight, final float[] bias) {
+  /**
+   * Bfloat16 by the pair: the odd product first, then the even one, each fused with its sum.
+   *
+   * @param apart whether a weight is added after all others, by output and input
+   */
+  static float[][] multiplyPairs(
+      final float[][] x, final float[][] weight, final float[] bias, final boolean[][] apart) {
     final float[][] y = new float[x.length][weight.length];
     for (int row = 0; row < x.length; row++) {
       final int inputs = x[row].length;
@@ -52,10 +57,17 @@ final class ScalarKernels {
       for (int output = 0; output < weight.length; output++) {
         float sum = bias[output];
         for (int k = 0; k < inputs; k += 2) {
-          if (k + 1 < inputs) {
+          if (k + 1 < inputs && !apart[output][k + 1]) {
             sum = Math.fma(rounded[k + 1], weight[output][k + 1], sum);
           }
-          sum = Math.fma(rounded[k], weight[output][k], sum);
+          if (!apart[output][k]) {
+            sum = Math.fma(rounded[k], weight[output][k], sum);
+          }
+        }
+        for (int k = 0; k < inputs; k++) {
+          if (apart[output][k]) {
+            sum = Math.fma(rounded[k], weight[output][k], sum);
+          }
         }
         y[row][output] = sum;
       }

@@ -177,7 +177,7 @@ record Workload(WorkerPool.Operation operation, int units, double flops, double 
         matrices, i -> i == 0 ? first : matrix(random, kernels, format, type, inputs, outputs));
     final float[] x = floats(random, rows * inputs);
     final float[] y = new float[rows * first.stride()];
-    final int groups = first.groups();
+    final int groups = first.groups(rows);
     return new Workload(
         (unit, worker) -> matrices[unit / groups].multiply(unit % groups, rows, x, y),
         count * groups,
