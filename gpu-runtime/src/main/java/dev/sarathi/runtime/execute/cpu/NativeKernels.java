@@ -204,11 +204,7 @@ final class NativeKernels {
    * @return how many these are; if more than there is room for, the first are there
    */
   static int packBf16(
-      final long[] rows,
-      final int inputs,
-      final int below,
-      final long panel,
-      final long[] apart) {
+      final long[] rows, final int inputs, final int below, final long panel, final long[] apart) {
     try {
       return (int)
           BF16_PACK.invokeExact(
