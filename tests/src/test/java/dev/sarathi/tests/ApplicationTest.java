@@ -306,7 +306,7 @@ class ApplicationTest {
       log.assertExactlyOnce("short", oracle.answers(request));
       final TokenRecord last = log.of("endless").getLast();
       assertThat(last.getFinishReason()).contains(FinishReason.CANCELLED);
-      assertThat(last.getIndex()).isLessThan(Stories.ENDLESS);
+      assertThat(last.getIndex()).isBetween(1, Stories.ENDLESS - 1);
       assertThat(application.isRunning()).isTrue();
     }
   }

@@ -22,7 +22,7 @@ final class NativeBf16Matrix extends NativeMatrix {
   private static final int GROUP = 4;
 
   /** Exponents of a window. */
-  private static final int WINDOW = 15;
+  static final int WINDOW = 15;
 
   /** Of so many weights of a row one is looked at to place the window. */
   private static final int SAMPLED = 16;
@@ -48,13 +48,12 @@ final class NativeBf16Matrix extends NativeMatrix {
   private final long[][] apart;
 
   NativeBf16Matrix(final WeightLoader loader, final List<Projection> projections) {
-    final int inputs = projections.getFirst().inputs();
-    super(loader, projections, HEADER_BYTES + (long) quads(inputs) * QUAD_BYTES, GROUP);
+    super(loader, projections, panelBytes(projections.getFirst().inputs()), GROUP);
     apart = new long[panels][];
   }
 
-  private static int quads(final int inputs) {
-    return Math.ceilDiv(inputs, QUAD);
+  static long panelBytes(final int inputs) {
+    return HEADER_BYTES + (long) Math.ceilDiv(inputs, QUAD) * QUAD_BYTES;
   }
 
   @Override

@@ -297,7 +297,7 @@ final class NativeKernels {
   private static boolean multipliesAsSpecified() {
     final Random random = new Random(1);
     final int inputs = 128;
-    final int panelBytes = 64 + inputs * 48;
+    final long panelBytes = NativeBf16Matrix.panelBytes(inputs);
     try (Arena arena = Arena.ofConfined()) {
       final MemorySegment panel = arena.allocate(panelBytes, 64);
       final MemorySegment weights = arena.allocate(JAVA_SHORT, 32L * inputs);
@@ -321,7 +321,7 @@ final class NativeKernels {
           expected[output] = Math.fma(x[k], even, expected[output]);
         }
       }
-      packBf16(rows, inputs, 127 - 15, panel.address(), new long[0]);
+      packBf16(rows, inputs, 127 - NativeBf16Matrix.WINDOW, panel.address(), new long[0]);
       bf16(
           panel.address(),
           panelBytes,
