@@ -44,8 +44,12 @@ class KernelSpeedTest {
     final Workload ceiling = Workload.named(ceilingName);
     final Workload kernel = Workload.named(kernelName);
     double best = 0;
+    final long start = System.nanoTime(); // neighbours on a machine take their share for seconds
     try (WorkerPool pool = new WorkerPool(1)) {
-      for (int round = 0; round < ROUNDS && best < calibrated / 2; round++) {
+      for (int round = 0;
+          best < calibrated / 2
+              && (round < ROUNDS || System.nanoTime() - start < PATIENCE_NANOS);
+          round++) {
         final double most = rate(ceilingName, ceiling, ceiling.time(pool));
         final double part = rate(ceilingName, kernel, kernel.time(pool)) / most;
         if (round >= WARM_UPS) {
