@@ -47,8 +47,7 @@ class KernelSpeedTest {
     final long start = System.nanoTime(); // neighbours on a machine take their share for seconds
     try (WorkerPool pool = new WorkerPool(1)) {
       for (int round = 0;
-          best < calibrated / 2
-              && (round < ROUNDS || System.nanoTime() - start < PATIENCE_NANOS);
+          best < calibrated / 2 && (round < ROUNDS || System.nanoTime() - start < PATIENCE_NANOS);
           round++) {
         final double most = rate(ceilingName, ceiling, ceiling.time(pool));
         final double part = rate(ceilingName, kernel, kernel.time(pool)) / most;
