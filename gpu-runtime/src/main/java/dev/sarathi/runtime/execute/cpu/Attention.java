@@ -6,7 +6,6 @@ import static dev.sarathi.runtime.execute.cpu.Lanes.LENGTH;
 
 import dev.sarathi.runtime.model.ModelConfig;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
@@ -40,7 +39,6 @@ final class Attention {
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
   private static final int ROW = Float.BYTES * BLOCK_TOKENS;
   private static final int VECTOR = Float.BYTES * LENGTH;
-  private static final int LINE = 64; // bytes that come from memory together, or half of them
 
   private final int headDim;
   private final int paddedDim;
@@ -64,8 +62,6 @@ final class Attention {
   private final float[] sums = new float[QUERIES * BLOCK_TOKENS];
   private final float[] maxima = new float[QUERIES];
   private final int[] ends = new int[QUERIES]; // the first position that a query does not see
-
-  private int touched; // what is read and not kept, the compiler leaves out
 
   Attention(final ModelConfig config, final KernelSet kernels) {
     headDim = config.headDim();
@@ -181,7 +177,8 @@ final class Attention {
       final long keys = cache.keys(layer, blocks[block], head);
       final long nextKeys = cache.keys(layer, blocks[next], head);
       if (first == 0) { // the queries after these find the blocks in the cache
-        touched |= touch(cache.data, keys, nextKeys, ROW * paddedDim);
+        final int half = ROW * paddedDim;
+        CacheLines.touch(cache.data, keys, keys + half, nextKeys, nextKeys + half, half);
       }
       for (int i = 0; i < count; i += TOGETHER) {
         score4(cache.data, keys, nextKeys, queries, i, paddedDim, headDim, scores);
@@ -191,28 +188,6 @@ final class Attention {
         add(cache.data, values, window, count, b * BLOCK_TOKENS, b - block);
       }
     }
-  }
-
-  /**
-   * Brings two blocks, keys and values, into the cache by a load from every line: Java has no
-   * prefetch. Blocks are too short for the processor to see a pattern in them and fetch ahead, and
-   * among arithmetic few loads are underway at once. A decode after 2048 positions is 1.4 times as
-   * fast; touching only every second line, or the next two blocks instead, gains nothing more.
-   *
-   * @param half bytes of a block's keys, and of its values
-   */
-  private static int touch(MemorySegment data, long block, long next, int half) {
-    int a = 0;
-    int b = 0;
-    int c = 0;
-    int d = 0;
-    for (int i = 0; i < half; i += LINE) {
-      a |= data.get(ValueLayout.JAVA_INT, block + i);
-      b |= data.get(ValueLayout.JAVA_INT, block + half + i);
-      c |= data.get(ValueLayout.JAVA_INT, next + i);
-      d |= data.get(ValueLayout.JAVA_INT, next + half + i);
-    }
-    return a | b | c | d;
   }
 
   /** Adds a block, whose scores are the first or the second, to all queries' outputs. */

@@ -12,8 +12,11 @@ import java.util.List;
 final class JavaMatrix extends PackedMatrix {
   private static final int PANEL = 2 * LENGTH;
 
-  /** Panels of one unit of work. */
+  /** Panels of one unit of work; as many as the places from which memory is read ahead. */
   private static final int GROUP = 4;
+
+  /** Vectors of 512 bits come with 32 registers, enough for the sums of eight rows. */
+  private static final boolean EIGHT_ROWS = LENGTH == Lanes.VIRTUAL;
 
   // Inputs taken at a time: a group's weights, read again for each tile of rows, and the rows stay
   // in the L2 cache meanwhile. A single row takes them all, since memory is read fastest in order.
@@ -167,10 +170,19 @@ final class JavaMatrix extends PackedMatrix {
     final int most = rows == 1 ? inputs : STEPS;
     for (int from = 0; from < inputs; from += most) {
       final int steps = Math.min(most, inputs - from);
+      if (rows > 1) {
+        touch(first, last, from, steps);
+      }
       int row = elements == Elements.INT8 ? widened(first, last, from, steps, rows, x, y) : 0;
-      for (; sixNext(rows - row); row += 6) {
+      final boolean byEight = EIGHT_ROWS && elements == Elements.BF16;
+      for (; sixNext(rows - row, byEight); row += 6) {
         for (int panel = first; panel < last; panel++) {
           rows6(panel, from, steps, x, row, y);
+        }
+      }
+      for (; byEight && row + 8 <= rows; row += 8) {
+        for (int panel = first; panel < last; panel++) {
+          rows8(panel, from, steps, x, row, y);
         }
       }
       for (; row + 4 <= rows; row += 4) {
@@ -220,9 +232,28 @@ final class JavaMatrix extends PackedMatrix {
     return whole;
   }
 
-  /** Whether six rows come next; what is left of eight or nine goes better by fours. */
-  private static boolean sixNext(final int left) {
-    return left >= 6 && left != 8 && left != 9;
+  /** Whether six rows come next; what is left of eight or nine goes better by eight or fours. */
+  private static boolean sixNext(final int left, final boolean byEight) {
+    final boolean twoEights = byEight && (left == 16 || left == 17);
+    return left >= 6 && left != 8 && left != 9 && !twoEights;
+  }
+
+  /**
+   * Brings a group's weights into the L2 cache, from where each tile of rows reads them. Without it
+   * a product of four to sixteen rows takes 1.2 times as long, of int8 weights 1.4 times.
+   */
+  private void touch(final int first, final int last, final int from, final int steps) {
+    final long begin = at(first, from);
+    final long second = at(Math.min(first + 1, last - 1), from);
+    final long third = at(Math.min(first + 2, last - 1), from);
+    final int bytes = (int) (at(first, from + steps - 1) + elements.step - begin);
+    CacheLines.touch(data, begin, second, third, at(last - 1, from), bytes);
+  }
+
+  private void rows8(int panel, int from, int steps, float[] x, int row, float[] y) {
+    final int xOffset = row * inputs + from;
+    final int yOffset = row * stride() + panel * PANEL;
+    MatrixKernels.bf16Rows8(data, at(panel, from), steps, x, xOffset, inputs, y, yOffset, stride());
   }
 
   private void rows6(int panel, int from, int steps, float[] x, int row, float[] y) {

@@ -27,8 +27,8 @@ import jdk.incubator.vector.VectorSpecies;
  * has grown so large, and boxes their vectors), and one method for each tile. Six rows by two
  * vectors are twelve independent sums, which hides the latency of the multiply-add on every
  * processor, and with their operands still fit the 16 registers of AVX2; twelve rows are slower
- * even with 32 registers, since C2 spills them. A single row is a matter of memory, and takes two
- * panels.
+ * even with 32 registers, since C2 spills them. Where there are 32, eight rows are for what six
+ * leave over: four have too few sums. A single row is a matter of memory, and takes two panels.
  */
 final class MatrixKernels {
   /** Bytes that one input takes in a panel: one int holds the bfloat16 of two outputs. */
@@ -70,6 +70,97 @@ final class MatrixKernels {
 
   private static FloatVector floats(final MemorySegment weights, final long at) {
     return FloatVector.fromMemorySegment(FLOATS, weights, at, ORDER);
+  }
+
+  /** For processors with 32 vector registers. */
+  static void bf16Rows8(
+      final MemorySegment weights,
+      final long panel,
+      final int steps,
+      final float[] x,
+      final int xOffset,
+      final int xStride,
+      final float[] y,
+      final int yOffset,
+      final int yStride) {
+    final int x0 = xOffset;
+    final int x1 = xOffset + xStride;
+    final int x2 = xOffset + 2 * xStride;
+    final int x3 = xOffset + 3 * xStride;
+    final int x4 = xOffset + 4 * xStride;
+    final int x5 = xOffset + 5 * xStride;
+    final int x6 = xOffset + 6 * xStride;
+    final int x7 = xOffset + 7 * xStride;
+    final int y0 = yOffset;
+    final int y1 = yOffset + yStride;
+    final int y2 = yOffset + 2 * yStride;
+    final int y3 = yOffset + 3 * yStride;
+    final int y4 = yOffset + 4 * yStride;
+    final int y5 = yOffset + 5 * yStride;
+    final int y6 = yOffset + 6 * yStride;
+    final int y7 = yOffset + 7 * yStride;
+    FloatVector a0 = FloatVector.fromArray(FLOATS, y, y0);
+    FloatVector b0 = FloatVector.fromArray(FLOATS, y, y0 + LENGTH);
+    FloatVector a1 = FloatVector.fromArray(FLOATS, y, y1);
+    FloatVector b1 = FloatVector.fromArray(FLOATS, y, y1 + LENGTH);
+    FloatVector a2 = FloatVector.fromArray(FLOATS, y, y2);
+    FloatVector b2 = FloatVector.fromArray(FLOATS, y, y2 + LENGTH);
+    FloatVector a3 = FloatVector.fromArray(FLOATS, y, y3);
+    FloatVector b3 = FloatVector.fromArray(FLOATS, y, y3 + LENGTH);
+    FloatVector a4 = FloatVector.fromArray(FLOATS, y, y4);
+    FloatVector b4 = FloatVector.fromArray(FLOATS, y, y4 + LENGTH);
+    FloatVector a5 = FloatVector.fromArray(FLOATS, y, y5);
+    FloatVector b5 = FloatVector.fromArray(FLOATS, y, y5 + LENGTH);
+    FloatVector a6 = FloatVector.fromArray(FLOATS, y, y6);
+    FloatVector b6 = FloatVector.fromArray(FLOATS, y, y6 + LENGTH);
+    FloatVector a7 = FloatVector.fromArray(FLOATS, y, y7);
+    FloatVector b7 = FloatVector.fromArray(FLOATS, y, y7 + LENGTH);
+    for (int k = 0; k < steps; k++) {
+      final long at = (long) k * BF16_STEP;
+      final IntVector w = IntVector.fromMemorySegment(INTS, weights, panel + at, ORDER);
+      final FloatVector low = low(w);
+      final FloatVector high = high(w);
+      final FloatVector v0 = FloatVector.broadcast(FLOATS, x[x0 + k]);
+      a0 = v0.fma(low, a0);
+      b0 = v0.fma(high, b0);
+      final FloatVector v1 = FloatVector.broadcast(FLOATS, x[x1 + k]);
+      a1 = v1.fma(low, a1);
+      b1 = v1.fma(high, b1);
+      final FloatVector v2 = FloatVector.broadcast(FLOATS, x[x2 + k]);
+      a2 = v2.fma(low, a2);
+      b2 = v2.fma(high, b2);
+      final FloatVector v3 = FloatVector.broadcast(FLOATS, x[x3 + k]);
+      a3 = v3.fma(low, a3);
+      b3 = v3.fma(high, b3);
+      final FloatVector v4 = FloatVector.broadcast(FLOATS, x[x4 + k]);
+      a4 = v4.fma(low, a4);
+      b4 = v4.fma(high, b4);
+      final FloatVector v5 = FloatVector.broadcast(FLOATS, x[x5 + k]);
+      a5 = v5.fma(low, a5);
+      b5 = v5.fma(high, b5);
+      final FloatVector v6 = FloatVector.broadcast(FLOATS, x[x6 + k]);
+      a6 = v6.fma(low, a6);
+      b6 = v6.fma(high, b6);
+      final FloatVector v7 = FloatVector.broadcast(FLOATS, x[x7 + k]);
+      a7 = v7.fma(low, a7);
+      b7 = v7.fma(high, b7);
+    }
+    a0.intoArray(y, y0);
+    b0.intoArray(y, y0 + LENGTH);
+    a1.intoArray(y, y1);
+    b1.intoArray(y, y1 + LENGTH);
+    a2.intoArray(y, y2);
+    b2.intoArray(y, y2 + LENGTH);
+    a3.intoArray(y, y3);
+    b3.intoArray(y, y3 + LENGTH);
+    a4.intoArray(y, y4);
+    b4.intoArray(y, y4 + LENGTH);
+    a5.intoArray(y, y5);
+    b5.intoArray(y, y5 + LENGTH);
+    a6.intoArray(y, y6);
+    b6.intoArray(y, y6 + LENGTH);
+    a7.intoArray(y, y7);
+    b7.intoArray(y, y7 + LENGTH);
   }
 
   static void bf16Rows6(

@@ -20,23 +20,26 @@ class KernelSpeedTest {
   private static final int ROUNDS = 200;
   private static final long PATIENCE_NANOS = 20_000_000_000L;
 
-  /** Calibrated: what part of the ceiling the kernel reaches on a machine at rest. */
+  /**
+   * Calibrated: what part of the ceiling the kernel reaches at rest, on that of two machines (Zen 4
+   * and Zen 5) on which it is less.
+   */
   @ParameterizedTest
   @CsvSource({
-    "fma,  java bf16 24x2048x1024,   0.80",
-    "fma,  java f32 24x2048x1024,    0.80",
+    "fma,  java bf16 24x2048x1024,   0.75",
+    "fma,  java f32 24x2048x1024,    0.60",
     "fma,  java int8 24x2048x1024,   0.65",
     "fma,  java attention 64+1024,   0.40",
     "read, java bf16 1x2048x5632,    0.80",
-    "read, java bf16 8x2048x5632,    0.60",
-    "read, java int8 1x2048x5632,    0.70",
-    "read, java attention 1+2048,    0.50",
-    "fma,  native bf16 24x2048x1024, 1.40",
-    "fma,  native int8 24x2048x1024, 1.40",
+    "read, java bf16 8x2048x5632,    0.40",
+    "read, java int8 1x2048x5632,    0.55",
+    "read, java attention 1+2048,    0.30",
+    "fma,  native bf16 24x2048x1024, 1.30",
+    "fma,  native int8 24x2048x1024, 1.00",
     "read, native bf16 1x2048x5632,  0.80",
     "read, native int8 1x2048x5632,  0.80",
-    "fma,  native attention 64+1024, 0.70",
-    "read, native attention 1+2048,  0.70"
+    "fma,  native attention 64+1024, 0.50",
+    "read, native attention 1+2048,  0.40"
   })
   void shouldReachHalfOfItsCalibratedPartOfACeiling(
       final String ceilingName, final String kernelName, final double calibrated) {
