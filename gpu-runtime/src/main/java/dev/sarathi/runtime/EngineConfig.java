@@ -112,6 +112,11 @@ public record EngineConfig(
         Duration.ofSeconds(3));
   }
 
+  /** {@return the last part of the model's path} */
+  public String modelName() {
+    return String.valueOf(model.toAbsolutePath().normalize().getFileName());
+  }
+
   /**
    * Chooses the executor.
    *

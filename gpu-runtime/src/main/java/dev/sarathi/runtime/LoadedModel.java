@@ -66,7 +66,7 @@ record LoadedModel(
           noGpu.isEmpty() ? onGpu(config, model, context) : onCpu(config, model, context);
       final LoadedModel loaded =
           new LoadedModel(
-              config.model().toAbsolutePath().normalize().getFileName().toString(),
+              config.modelName(),
               model.fingerprint(),
               context,
               model.config().vocabularySize(),

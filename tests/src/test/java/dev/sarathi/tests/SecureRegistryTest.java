@@ -176,6 +176,9 @@ class SecureRegistryTest {
     try (ShippedApplication application = ShippedApplication.start(directory, settings)) {
       assertThat(application.awaitEnd(LIMIT)).as(application::logged).isEqualTo(1);
       assertTellsNoSecret("the log", application.logged());
+      assertThat(application.logged())
+          .as("told before minutes of loading")
+          .doesNotContain("loaded");
       assertThat(application.errors()).as(application::logged).hasSize(1);
       return application.errors().getFirst();
     }

@@ -72,7 +72,8 @@ public final class Application implements AutoCloseable {
   }
 
   /**
-   * Starts an application: loads the model, makes the topics ready, finds the schemas, and runs.
+   * Starts an application: makes the topics ready, finds the schemas, loads the model, which may
+   * take minutes, and runs.
    *
    * @param properties settings of {@link SarathiConfig}, of Kafka Streams, and of the registry
    * @throws ConfigException naming a setting, its value and what would be valid
@@ -107,6 +108,8 @@ public final class Application implements AutoCloseable {
     }
     final Access access = new Access(config, client);
     Topics.makeReady(config, client, access);
+    final Outputs outputs = GenerationTopology.outputs(config, client);
+    awaitRegistry(outputs, config, access);
     final Optional<TraceWriter> trace =
         config.traceFile().map(file -> TraceWriter.create(file, config.engine()));
     final IterationHistory history = new IterationHistory();
@@ -117,8 +120,7 @@ public final class Application implements AutoCloseable {
     try {
       final ApplicationMetrics metrics = new ApplicationMetrics(engine, config.tbtTarget());
       final GenerationTopology topology =
-          new GenerationTopology(config, client, engine, metrics.serving());
-      awaitRegistry(topology.outputs(), config, access);
+          new GenerationTopology(config, client, engine, metrics.serving(), outputs);
       final Optional<HttpEndpoint> http = listen(config, client);
       final KafkaStreams streams = streams(topology, client, http);
       final Application application =

@@ -64,16 +64,21 @@ final class GenerationTopology {
   private final GenerationObserver observer;
   private final Outputs outputs;
 
+  /**
+   * @param outputs as {@link #outputs} makes them; one for all threads: what it has asked the
+   *     registry at start, no thread asks again
+   */
   GenerationTopology(
       final SarathiConfig config,
       final Map<String, Object> registry,
       final GenerationEngine engine,
-      final GenerationObserver observer) {
+      final GenerationObserver observer,
+      final Outputs outputs) {
     this.config = config;
     this.registry = registry;
     this.engine = engine;
     this.observer = observer;
-    this.outputs = makeOutputs();
+    this.outputs = outputs;
   }
 
   Topology build() {
@@ -142,7 +147,7 @@ final class GenerationTopology {
             .cancelledBy(key -> Optional.ofNullable(key).map(PromptRequests::idOf))
             .results(result -> outputs.records(result))
             .fencing(FenceRecord.record(FENCES), FenceRecord::is);
-    return topicOf(SarathiConfig.JOBS_TOPIC_CONFIG)
+    return topicOf(config, SarathiConfig.JOBS_TOPIC_CONFIG)
         .map(
             topic ->
                 generation.jobs(
@@ -153,50 +158,58 @@ final class GenerationTopology {
         .as(GENERATE);
   }
 
-  /** One for all threads: what it has asked the registry at start, no thread asks again. */
-  Outputs outputs() {
-    return outputs;
-  }
-
-  private Outputs makeOutputs() {
+  /** What the sinks of such a topology are given. */
+  static Outputs outputs(final SarathiConfig config, final Map<String, Object> registry) {
     return new Outputs(
         outlet(
+            config,
+            registry,
             TOKENS,
             SarathiConfig.TOKENS_TOPIC_CONFIG,
             TokenRecord.getClassSchema(),
             SarathiSerdes::tokenRecord),
         outlet(
+            config,
+            registry,
             COMPLETIONS,
             SarathiConfig.COMPLETIONS_TOPIC_CONFIG,
             Completion.getClassSchema(),
             SarathiSerdes::completion),
         outlet(
+            config,
+            registry,
             JOBS,
             SarathiConfig.JOBS_TOPIC_CONFIG,
             JobProgress.getClassSchema(),
             SarathiSerdes::jobProgress),
         DEAD_LETTERS,
-        engine.modelName());
+        config.engine().modelName());
   }
 
-  private <T> Optional<Outputs.Outlet<T>> outlet(
+  private static <T> Optional<Outputs.Outlet<T>> outlet(
+      final SarathiConfig config,
+      final Map<String, Object> registry,
       final String child,
       final String setting,
       final Schema schema,
       final Function<Map<String, ?>, Serde<T>> serde) {
-    return topicOf(setting)
+    return topicOf(config, setting)
         .map(
             topic ->
                 new Outputs.Outlet<>(
-                    child, topic, subjectOf(topic, schema), serde.apply(registry).serializer()));
+                    child,
+                    topic,
+                    subjectOf(registry, topic, schema),
+                    serde.apply(registry).serializer()));
   }
 
-  private String subjectOf(final String topic, final Schema schema) {
+  private static String subjectOf(
+      final Map<String, Object> registry, final String topic, final Schema schema) {
     final Object strategy = new KafkaAvroSerializerConfig(registry).valueSubjectNameStrategy();
     return ((SubjectNameStrategy) strategy).subjectName(topic, false, new AvroSchema(schema));
   }
 
-  private Optional<String> topicOf(final String setting) {
+  private static Optional<String> topicOf(final SarathiConfig config, final String setting) {
     return Optional.of(config.getString(setting)).filter(topic -> !topic.isEmpty());
   }
 }
