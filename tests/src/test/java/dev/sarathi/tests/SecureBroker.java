@@ -72,16 +72,21 @@ final class SecureBroker implements AutoCloseable {
                     directory, Integer.parseInt(own.split(":")[1]), 512, settings)),
             secure,
             certificates);
-    try (Admin admin = broker.admin()) {
+    broker.add(USER);
+    return broker;
+  }
+
+  /** A user more, whose password is {@value #PASSWORD}, too. */
+  void add(final String user) throws Exception {
+    try (Admin admin = admin()) {
       admin
           .alterUserScramCredentials(
               List.of(
                   new UserScramCredentialUpsertion(
-                      USER, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD)))
+                      user, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), PASSWORD)))
           .all()
           .get();
     }
-    return broker;
   }
 
   /** Where all is allowed to whoever comes. */

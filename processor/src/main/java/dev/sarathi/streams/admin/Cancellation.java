@@ -9,6 +9,7 @@ import dev.sarathi.streams.application.PromptRequests;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
@@ -21,6 +22,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -40,7 +42,11 @@ public final class Cancellation implements AutoCloseable {
   private final boolean tokens;
   private final Consumer<byte[], byte[]> consumer;
 
-  /** Begins to listen: whatever the request writes from now on is heard. */
+  /**
+   * Begins to listen: whatever the request writes from now on is heard.
+   *
+   * @throws IllegalStateException naming the rights that it takes, if one is missing
+   */
   public Cancellation(final SarathiConfig config, final String id) {
     this.config = config;
     this.id = id;
@@ -54,12 +60,23 @@ public final class Cancellation implements AutoCloseable {
     properties.remove(ConsumerConfig.GROUP_ID_CONFIG);
     consumer =
         new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
-    consumer.assign(
-        consumer.partitionsFor(results).stream()
-            .map(partition -> new TopicPartition(results, partition.partition()))
-            .collect(Collectors.toSet()));
-    consumer.seekToEnd(consumer.assignment());
-    consumer.assignment().forEach(consumer::position);
+    try {
+      consumer.assign(
+          consumer.partitionsFor(results).stream()
+              .map(partition -> new TopicPartition(results, partition.partition()))
+              .collect(Collectors.toSet()));
+      consumer.seekToEnd(consumer.assignment());
+      consumer.assignment().forEach(consumer::position);
+    } catch (final KafkaException e) {
+      consumer.close();
+      throw Rights.explain(e, rights());
+    }
+  }
+
+  private List<String> rights() {
+    return List.of(
+        "WRITE on topic " + config.getString(SarathiConfig.PROMPTS_TOPIC_CONFIG),
+        "READ on topic " + results);
   }
 
   /**
@@ -85,8 +102,10 @@ public final class Cancellation implements AutoCloseable {
             config.clients(), new ByteArraySerializer(), new ByteArraySerializer())) {
       return producer.send(new ProducerRecord<>(prompts, partition.orElse(null), key, null)).get();
     } catch (final ExecutionException e) {
-      throw new IllegalStateException(
-          "the cancellation of " + id + " cannot be sent to " + prompts, e.getCause());
+      throw Rights.explain(
+          new IllegalStateException(
+              "the cancellation of " + id + " cannot be sent to " + prompts, e.getCause()),
+          rights());
     }
   }
 
@@ -94,6 +113,7 @@ public final class Cancellation implements AutoCloseable {
    * Waits for the request's end.
    *
    * @return how it ended; empty if it did not in time
+   * @throws IllegalStateException naming the rights that it takes, if one is missing
    */
   public Optional<FinishReason> await(final Duration limit) {
     final byte[] key = id.getBytes(StandardCharsets.UTF_8);
@@ -116,6 +136,8 @@ public final class Cancellation implements AutoCloseable {
           }
         }
       }
+    } catch (final KafkaException e) {
+      throw Rights.explain(e, rights());
     }
     return Optional.empty();
   }

@@ -21,6 +21,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -102,8 +103,23 @@ public final class Requeue {
    * @param wanted asked of every letter that is there
    * @param putBack hears of each that was put back, once that is committed
    * @return how many were wanted, but had been put back before
+   * @throws IllegalStateException naming the rights that it takes, if one is missing
    */
   public int run(final Predicate<DeadLetter> wanted, final Consumer<DeadLetter> putBack) {
+    try {
+      return requeue(wanted, putBack);
+    } catch (final KafkaException e) {
+      throw Rights.explain(
+          e,
+          List.of(
+              "READ on topic " + letters,
+              "WRITE on topic " + prompts,
+              "READ on group " + group,
+              "WRITE on transactional id " + group));
+    }
+  }
+
+  private int requeue(final Predicate<DeadLetter> wanted, final Consumer<DeadLetter> putBack) {
     try (Producer<byte[], byte[]> producer = producer();
         KafkaConsumer<byte[], byte[]> consumer = consumer();
         Deserializer<PromptRequest> deserializer =
