@@ -9,12 +9,22 @@ import java.util.Objects;
  */
 public sealed interface Constraint {
 
-  /** One of these texts, exactly. */
+  /**
+   * One of these texts, exactly.
+   *
+   * @param texts at least one; none of them empty
+   * @return the constraint
+   */
   static Constraint oneOf(final List<String> texts) {
     return new OneOf(texts);
   }
 
-  /** A JSON document that is valid by a JSON schema, written without white space. */
+  /**
+   * A JSON document that is valid by a JSON schema, written without white space.
+   *
+   * @param schema the schema as JSON text
+   * @return the constraint
+   */
   static Constraint jsonSchema(final String schema) {
     return new JsonSchema(schema);
   }
@@ -25,6 +35,7 @@ public sealed interface Constraint {
    * @param texts at least one; none of them empty
    */
   record OneOf(List<String> texts) implements Constraint {
+    /** Copies the texts. */
     public OneOf {
       texts = List.copyOf(texts);
     }
@@ -36,6 +47,7 @@ public sealed interface Constraint {
    * @param schema the schema as JSON text
    */
   record JsonSchema(String schema) implements Constraint {
+    /** Refuses null; the schema itself is checked with the request. */
     public JsonSchema {
       Objects.requireNonNull(schema, "schema");
     }

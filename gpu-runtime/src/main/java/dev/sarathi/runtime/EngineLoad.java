@@ -22,7 +22,7 @@ public record EngineLoad(
     long lookedUpTokens,
     long cachedTokens) {
 
-  /** KV blocks that nobody holds. */
+  /** {@return the KV blocks that nobody holds} */
   public int freeBlocks() {
     return totalBlocks - usedBlocks;
   }

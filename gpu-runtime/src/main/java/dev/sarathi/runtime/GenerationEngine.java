@@ -656,12 +656,16 @@ public final class GenerationEngine implements AutoCloseable {
     blocks = scheduler.blocks();
   }
 
-  /** Lets somebody look on, from now on. */
+  /**
+   * Lets somebody look on, from now on.
+   *
+   * @param observer hears of every generation, on the engine's thread
+   */
   public void observe(final ServingObserver observer) {
     observers.add(observer);
   }
 
-  /** What it holds now, and has done since its start. */
+  /** {@return what it holds now, and has done since its start} */
   public EngineLoad load() {
     final Scheduler.Load sequences = load;
     final BlockPool.Load kv = blocks;

@@ -228,6 +228,12 @@ public record GenerationRequest(
     return changed(draft -> draft.deadline = Optional.of(value));
   }
 
+  /**
+   * Sets what the text must be.
+   *
+   * @param value holds for every choice
+   * @return a changed copy
+   */
   public GenerationRequest withConstraint(final Constraint value) {
     return changed(draft -> draft.constraint = Optional.of(value));
   }

@@ -13,7 +13,12 @@ public interface IterationObserver {
    */
   void onIteration(Iteration iteration);
 
-  /** Tells all of them, in order. */
+  /**
+   * Makes one of several.
+   *
+   * @param observers are told in this order
+   * @return an observer that tells them all
+   */
   static IterationObserver all(final List<? extends IterationObserver> observers) {
     final List<IterationObserver> all = List.copyOf(observers);
     return iteration -> all.forEach(observer -> observer.onIteration(iteration));

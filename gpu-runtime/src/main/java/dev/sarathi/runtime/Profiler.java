@@ -22,7 +22,9 @@ public final class Profiler {
   /**
    * Loads the model, computes batches of many shapes and frees it.
    *
+   * @param config the engine that is to be profiled
    * @param limit of one round, of which there are three
+   * @return a deployment of one such machine, by what was measured
    */
   public static Deployment profile(final EngineConfig config, final Duration limit) {
     final LoadedModel model = LoadedModel.open(config);

@@ -39,6 +39,10 @@ public interface ServingObserver {
    */
   default void onNextToken(final long gapNanos) {}
 
-  /** A choice has ended. */
+  /**
+   * A choice has ended.
+   *
+   * @param finish why, and what it used
+   */
   default void onFinish(final Finish finish) {}
 }

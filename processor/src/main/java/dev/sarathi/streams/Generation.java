@@ -193,6 +193,7 @@ public final class Generation<K, V, W> implements ProcessorSupplier<K, V, K, W> 
     /**
      * Has somebody look on, for instance to measure.
      *
+     * @param value is told on the stream threads
      * @return this draft
      */
     public Draft<K, V> observedBy(final GenerationObserver value) {

@@ -491,6 +491,8 @@ public final class SarathiConfig extends AbstractConfig {
    * Reads a configuration and completes it from its preset. With {@code config.providers}, values
    * may refer to what those have, as Kafka's own settings may.
    *
+   * @param given settings of this class, of Kafka Streams, and of the registry
+   * @return the configuration; what is not this class's is kept for whom it is for
    * @throws ConfigException naming the setting, its value and what would be valid
    */
   public static SarathiConfig of(final Map<String, ?> given) {
@@ -582,12 +584,12 @@ public final class SarathiConfig extends AbstractConfig {
     return resolved;
   }
 
-  /** The definition, for documentation and tools. */
+  /** {@return the definition, for documentation and tools} */
   public static ConfigDef definition() {
     return new ConfigDef(DEFINITION);
   }
 
-  /** How the engine is built. */
+  /** {@return how the engine is built} */
   public EngineConfig engine() {
     EngineConfig engine =
         EngineConfig.of(Path.of(getString(MODEL_CONFIG)))
@@ -648,22 +650,22 @@ public final class SarathiConfig extends AbstractConfig {
     return tenancy;
   }
 
-  /** The longest gap between two tokens that is none too long. */
+  /** {@return the longest gap between two tokens that is none too long} */
   public Duration tbtTarget() {
     return Duration.ofMillis(getLong(TBT_TARGET_CONFIG));
   }
 
-  /** Where iterations are written, if they are. */
+  /** {@return where iterations are written, if they are} */
   public Optional<Path> traceFile() {
     return Optional.of(getString(TRACE_FILE_CONFIG)).filter(file -> !file.isEmpty()).map(Path::of);
   }
 
-  /** Where HTTP is answered, if it is. */
+  /** {@return where HTTP is answered, if it is} */
   public Optional<String> httpListen() {
     return Optional.of(getString(HTTP_LISTEN_CONFIG)).filter(listen -> !listen.isEmpty());
   }
 
-  /** How requests are treated. */
+  /** {@return how requests are treated} */
   public GenerationSettings generation() {
     return new GenerationSettings(
         getInt(ENGINE_WINDOW_CONFIG),
@@ -677,7 +679,7 @@ public final class SarathiConfig extends AbstractConfig {
         getInt(MAX_REQUEST_BYTES_CONFIG));
   }
 
-  /** The largest record, in bytes, that the topics of the application take. */
+  /** {@return the largest record, in bytes, that the topics of the application take} */
   public int largestRecordBytes() {
     return getInt(MAX_REQUEST_BYTES_CONFIG) + (1 << 20);
   }
@@ -686,6 +688,7 @@ public final class SarathiConfig extends AbstractConfig {
    * The configuration of Kafka Streams: what was given, with {@code exactly_once_v2}, and with
    * limits that let every admissible request through.
    *
+   * @return settings for {@link StreamsConfig}; the caller may change them
    * @throws ConfigException if another processing guarantee was asked for
    */
   public Map<String, Object> streams() {
@@ -716,7 +719,9 @@ public final class SarathiConfig extends AbstractConfig {
 
   /**
    * The configuration of clients that work beside the application, without being members of its
-   * group: what was given for brokers, security and registry. The caller may change it.
+   * group: what was given for brokers, security and registry.
+   *
+   * @return settings; the caller may change them
    */
   public Map<String, Object> clients() {
     final Map<String, Object> clients = new HashMap<>(originals());

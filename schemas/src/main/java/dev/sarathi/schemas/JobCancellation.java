@@ -21,7 +21,15 @@ public final class JobCancellation {
 
   private JobCancellation() {}
 
-  /** The record for one partition. */
+  /**
+   * The record for one partition; a job is cancelled by one in each.
+   *
+   * @param prompts the topic
+   * @param partition which of its partitions
+   * @param job whose requests are to end
+   * @param <V> what the producer takes; the value is null
+   * @return the record
+   */
   public static <V> ProducerRecord<String, V> of(
       final String prompts, final int partition, final String job) {
     final ProducerRecord<String, V> record = new ProducerRecord<>(prompts, partition, job, null);
@@ -29,7 +37,13 @@ public final class JobCancellation {
     return record;
   }
 
-  /** The job that a record without a value cancels, if it cancels one. */
+  /**
+   * Reads such a record.
+   *
+   * @param key of a record without a value; may be null
+   * @param headers of that record
+   * @return the job that it cancels, if it cancels one
+   */
   public static Optional<String> jobOf(final byte[] key, final Headers headers) {
     final Header header = headers.lastHeader(HEADER);
     return header != null && Arrays.equals(header.value(), JOB) && key != null

@@ -44,6 +44,8 @@ public final class SarathiSerdes {
   private SarathiSerdes() {}
 
   /**
+   * For prompt requests.
+   *
    * @param config the configuration of Confluent's serializers, with {@code schema.registry.url}
    * @return a serde of prompt requests
    * @throws org.apache.kafka.common.config.ConfigException if {@code config} is invalid
@@ -53,6 +55,8 @@ public final class SarathiSerdes {
   }
 
   /**
+   * For token records.
+   *
    * @param config the configuration of Confluent's serializers, with {@code schema.registry.url}
    * @return a serde of token records
    * @throws org.apache.kafka.common.config.ConfigException if {@code config} is invalid
@@ -62,6 +66,8 @@ public final class SarathiSerdes {
   }
 
   /**
+   * For completions.
+   *
    * @param config the configuration of Confluent's serializers, with {@code schema.registry.url}
    * @return a serde of completions
    * @throws org.apache.kafka.common.config.ConfigException if {@code config} is invalid
@@ -71,6 +77,8 @@ public final class SarathiSerdes {
   }
 
   /**
+   * For jobs' progress.
+   *
    * @param config the configuration of Confluent's serializers, with {@code schema.registry.url}
    * @return a serde of jobs' progress
    * @throws org.apache.kafka.common.config.ConfigException if {@code config} is invalid
