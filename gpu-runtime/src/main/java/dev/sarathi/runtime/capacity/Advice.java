@@ -50,11 +50,7 @@ public record Advice(
           policy,
           budget,
           capacity.qps(),
-          switch (capacity.bound()) {
-            case "tbt" -> "P99 TBT";
-            case "delay" -> "the scheduling delay";
-            default -> "nothing that so few requests can show";
-          });
+          capacity.bound().equals("tbt") ? "P99 TBT" : "the scheduling delay");
     }
   }
 
@@ -62,7 +58,7 @@ public record Advice(
    * @param gpus that there are
    * @param p99Tbt seconds
    * @param qps the load to be borne, if it is known
-   * @throws IllegalArgumentException if the GPUs are too few
+   * @throws IllegalArgumentException if the GPUs are too few, or the requests, or no load is borne
    */
   public static Advice of(
       final Deployment deployment,
@@ -95,6 +91,11 @@ public record Advice(
     Tried best = tried.getFirst();
     for (final Tried other : tried) {
       best = other.capacity.qps() > best.capacity.qps() ? other : best;
+    }
+    if (!best.capacity.isLimited()) {
+      throw new IllegalArgumentException(
+          "%d requests are borne at any rate, which says nothing of more: give --requests or a trace with more"
+              .formatted(workload.requests().size()));
     }
     final double each = best.capacity.qps();
     if (each == 0) {

@@ -64,6 +64,11 @@ public record Capacity(
     return of(low, best, bound);
   }
 
+  /** Whether a higher rate was too high; if not, the rate says nothing of what is borne. */
+  boolean isLimited() {
+    return !bound.equals(name(Replay.Bound.NONE));
+  }
+
   private static Capacity of(final double qps, final Replay replay, final Replay.Bound bound) {
     return new Capacity(
         qps, replay.p99Tbt(), replay.medianTtft(), replay.medianDelay(), name(bound));

@@ -24,6 +24,15 @@ class AdviceTest {
   }
 
   @Test
+  void shouldAskForMoreRequestsWhereTheseSayNothing() {
+    assertThatThrownBy(
+            () ->
+                Advice.of(Deployment.named("yi-34b"), 2, 10, few.first(4), OptionalDouble.empty()))
+        .hasMessageContaining("4 requests are borne at any rate")
+        .hasMessageContaining("--requests");
+  }
+
+  @Test
   void shouldRefuseFewerGpusThanOneInstanceHas() {
     assertThatThrownBy(
             () -> Advice.of(Deployment.named("yi-34b"), 1, 0.2, few, OptionalDouble.empty()))
