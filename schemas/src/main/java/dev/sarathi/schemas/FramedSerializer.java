@@ -28,7 +28,7 @@ final class FramedSerializer<T extends SpecificRecordBase> implements Serializer
   private final Map<String, byte[]> frames = new HashMap<>();
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final SpecificDatumWriter<T> writer;
-  private BinaryEncoder encoder;
+  private BinaryEncoder encoder = newEncoder();
 
   FramedSerializer(final Serializer<T> confluent, final Class<T> type) {
     this.confluent = confluent;
@@ -48,15 +48,21 @@ final class FramedSerializer<T extends SpecificRecordBase> implements Serializer
     }
     out.reset();
     out.writeBytes(frame);
-    encoder = EncoderFactory.get().directBinaryEncoder(out, encoder);
     try {
       writer.write(record, encoder);
+      encoder.flush();
     } catch (final IOException | RuntimeException e) {
+      encoder = newEncoder(); // the old one holds a part of the record
       throw new SerializationException(
           "a %s for topic %s cannot be written".formatted(record.getClass().getSimpleName(), topic),
           e);
     }
     return out.toByteArray();
+  }
+
+  /** With a buffer of its own: one without takes the stream's lock for every byte. */
+  private BinaryEncoder newEncoder() {
+    return EncoderFactory.get().binaryEncoder(out, null);
   }
 
   private byte[] first(final String topic, final T record) {

@@ -35,10 +35,9 @@ final class Outlet<K, V, W> {
 
   /** Makes every record, and so serialises it, before the first is forwarded. */
   void forward(final List<? extends GenerationResult<K, V>> results) {
-    results.stream()
-        .flatMap(result -> mapper.apply(result).stream())
-        .toList()
-        .forEach(this::forward);
+    final List<Routed<K, W>> made = new ArrayList<>();
+    results.forEach(result -> made.addAll(mapper.apply(result)));
+    made.forEach(this::forward);
     results.forEach(jobs::count);
   }
 
