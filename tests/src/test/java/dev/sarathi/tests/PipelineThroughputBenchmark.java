@@ -51,6 +51,8 @@ class PipelineThroughputBenchmark {
   private static final Duration WARM_UP = Duration.ofSeconds(10);
   private static final Duration ROUND = Duration.ofSeconds(15);
   private static final int SEQUENCES = 64;
+  private static final int PROMPTS = 6_000;
+  private static final int TOKENS = 3_000;
   private static final Bytes[] KEYS =
       IntStream.range(0, 1024)
           .mapToObj(i -> Bytes.wrap(ByteBuffer.allocate(24).putInt(i).array()))
@@ -108,8 +110,8 @@ class PipelineThroughputBenchmark {
         Thread.sleep(50);
       }
       final List<PromptRequest> prompts = new ArrayList<>();
-      for (int i = 0; i < 4_000; i++) {
-        prompts.add(Stories.ofLength("story-" + i, 16, 2_000));
+      for (int i = 0; i < PROMPTS; i++) {
+        prompts.add(Stories.ofLength("story-" + i, 16, TOKENS));
       }
       Prompts.send(servers, name + "-prompts", prompts);
       Thread.sleep(WARM_UP);
@@ -124,7 +126,7 @@ class PipelineThroughputBenchmark {
     createTopic(servers, name + "-in");
     createTopic(servers, name + "-out");
     final double perRecord = like.changelog.perSecond / like.tokens.perSecond;
-    fill(servers, name + "-in", 6_000_000, like.tokens.bytes);
+    fill(servers, name + "-in", PROMPTS * TOKENS, like.tokens.bytes);
     final Topology topology = new Topology();
     topology
         .addSource("in", new ByteArrayDeserializer(), new ByteArrayDeserializer(), name + "-in")
@@ -211,6 +213,11 @@ class PipelineThroughputBenchmark {
       final Map<TopicPartition, Long> tokensAfter = ends(admin, tokens);
       final Map<TopicPartition, Long> changelogAfter = ends(admin, changelog);
       final double seconds = (System.nanoTime() - start) / 1e9;
+      if (tokensAfter.values().stream().mapToLong(end -> end).sum() >= PROMPTS * TOKENS) {
+        throw new IllegalStateException(
+            "all %d records of %s were written before the round was over"
+                .formatted(PROMPTS * TOKENS, tokens));
+      }
       return new Run(
           written(servers, tokensBefore, tokensAfter, seconds),
           written(servers, changelogBefore, changelogAfter, seconds));
