@@ -14,7 +14,7 @@ class AdviseCommandTest {
 
   @Test
   void shouldPrintOneJsonObject() throws Exception {
-    assertThat(run("--json", "--model", "mistral-7b", "--requests", "24", "--qps", "1")).isZero();
+    assertThat(run("--json", "--model", "mistral-7b", "--requests", "64", "--qps", "1")).isZero();
 
     final JsonNode json = new ObjectMapper().readTree(out.toString());
     assertThat(json.path("policy").textValue()).isEqualTo("stall-free");
