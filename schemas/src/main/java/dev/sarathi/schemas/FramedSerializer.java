@@ -6,8 +6,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.avro.io.BinaryEncoder;
+import org.apache.avro.io.DatumWriter;
 import org.apache.avro.io.EncoderFactory;
-import org.apache.avro.specific.SpecificDatumWriter;
 import org.apache.avro.specific.SpecificRecordBase;
 import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.serialization.Serializer;
@@ -27,12 +27,12 @@ final class FramedSerializer<T extends SpecificRecordBase> implements Serializer
   private final Serializer<T> confluent;
   private final Map<String, byte[]> frames = new HashMap<>();
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-  private final SpecificDatumWriter<T> writer;
+  private final DatumWriter<T> writer;
   private BinaryEncoder encoder = newEncoder();
 
   FramedSerializer(final Serializer<T> confluent, final Class<T> type) {
     this.confluent = confluent;
-    this.writer = new SpecificDatumWriter<>(type);
+    this.writer = new DirectDatumWriter<>(type);
   }
 
   @Override

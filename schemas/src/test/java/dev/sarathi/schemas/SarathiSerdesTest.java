@@ -51,6 +51,23 @@ final class SarathiSerdesTest {
           .setDeadlineMs(60_000L)
           .build();
 
+  private static final TokenRecord TERMINAL =
+      TokenRecord.newBuilder()
+          .setRequestId("r-1")
+          .setIndex(15)
+          .setTokenIds(List.of(3, 1, 4))
+          .setText(" ende")
+          .setLogprobs(List.of(new TokenLogprob(3, -0.5f, List.of(new TopLogprob(1, -0.25f)))))
+          .setLast(true)
+          .setFinishReason(FinishReason.LENGTH)
+          .setUsage(new Usage(9, 18, 0))
+          .setTiming(new Timing(0.25, 3.5, 41.0, 7.5))
+          .setEmittedAt(Instant.ofEpochMilli(1_700_000_000_123L))
+          .setAttempt(2)
+          .setFingerprint("f-2")
+          .setPreviousFingerprint("f-1")
+          .build();
+
   @AfterEach
   void forgetRegisteredSchemas() {
     MockSchemaRegistry.clear();
@@ -63,37 +80,57 @@ final class SarathiSerdesTest {
 
   @Test
   void shouldReadBackATokenRecord() {
-    final TokenRecord terminal =
-        TokenRecord.newBuilder()
-            .setRequestId("r-1")
-            .setIndex(15)
-            .setTokenIds(List.of(3, 1, 4))
-            .setText(" ende")
-            .setLogprobs(List.of(new TokenLogprob(3, -0.5f, List.of(new TopLogprob(1, -0.25f)))))
-            .setLast(true)
-            .setFinishReason(FinishReason.LENGTH)
-            .setUsage(new Usage(9, 18, 0))
-            .setTiming(new Timing(0.25, 3.5, 41.0, 7.5))
-            .setEmittedAt(Instant.ofEpochMilli(1_700_000_000_123L))
-            .setAttempt(2)
-            .setFingerprint("f-2")
-            .setPreviousFingerprint("f-1")
-            .build();
-
-    assertThat(roundTrip(SarathiSerdes.tokenRecord(CONFIG), terminal)).isEqualTo(terminal);
+    assertThat(roundTrip(SarathiSerdes.tokenRecord(CONFIG), TERMINAL)).isEqualTo(TERMINAL);
   }
 
   @Test
   void shouldWriteEveryRecordAsConfluentsSerializerDoes() {
+    assertWritesAsConfluents(
+        SarathiSerdes.promptRequest(CONFIG).serializer(),
+        List.of(
+            REQUEST,
+            PromptRequest.newBuilder(REQUEST).setPrompt("x").build(),
+            PromptRequest.newBuilder().setTokenIds(List.of(1, -2, 300_000)).build()));
+    assertWritesAsConfluents(
+        SarathiSerdes.tokenRecord(CONFIG).serializer(),
+        List.of(
+            TERMINAL,
+            TokenRecord.newBuilder()
+                .setRequestId("")
+                .setIndex(-1)
+                .setText("ä€𝄞")
+                .setEmittedAt(Instant.EPOCH)
+                .build()));
+    assertWritesAsConfluents(
+        SarathiSerdes.completion(CONFIG).serializer(),
+        List.of(
+            Completion.newBuilder()
+                .setRequestId("r")
+                .setChoices(List.of(CompletionChoice.newBuilder().setText("so").build()))
+                .setPromptedAt(Instant.EPOCH)
+                .setEmittedAt(Instant.ofEpochMilli(9))
+                .build()));
+    assertWritesAsConfluents(
+        SarathiSerdes.jobProgress(CONFIG).serializer(),
+        List.of(
+            JobProgress.newBuilder().setJobId("j").setWaiting(1L << 40).build(),
+            JobProgress.newBuilder()
+                .setJobId("j")
+                .setStartedAt(Instant.ofEpochMilli(7))
+                .setCancelRequested(true)
+                .build()));
+  }
+
+  private static <T> void assertWritesAsConfluents(
+      final Serializer<T> ours, final List<T> records) {
     final KafkaAvroSerializer confluent = new KafkaAvroSerializer();
     final Map<String, Object> config = new HashMap<>(CONFIG);
     config.put("avro.remove.java.properties", true);
     confluent.configure(config, false);
-    try (Serializer<PromptRequest> ours = SarathiSerdes.promptRequest(CONFIG).serializer()) {
+    try (ours) {
       for (final String topic : List.of("a", "a", "b", "a", "b")) {
-        for (final PromptRequest request :
-            List.of(REQUEST, PromptRequest.newBuilder(REQUEST).setPrompt("x").build())) {
-          assertThat(ours.serialize(topic, request)).isEqualTo(confluent.serialize(topic, request));
+        for (final T record : records) {
+          assertThat(ours.serialize(topic, record)).isEqualTo(confluent.serialize(topic, record));
         }
       }
       assertThat(ours.serialize("a", null)).isNull();
