@@ -472,9 +472,10 @@ public final class SarathiConfig extends AbstractConfig {
               OUTPUT_MAX_TOKENS_CONFIG,
               256,
               MAX_UNCOMMITTED_TOKENS_CONFIG,
-              16_384,
+              32_768,
+              // Where no records come, a turn that is due waits for the end of the poll.
               StreamsConfig.POLL_MS_CONFIG,
-              100L,
+              10L,
               StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG),
               50));
 

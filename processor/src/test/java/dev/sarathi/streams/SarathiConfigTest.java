@@ -72,10 +72,10 @@ class SarathiConfigTest {
 
     // then
     assertThat(config.generation().drainInterval()).isEqualTo(Duration.ofMillis(200));
-    assertThat(config.generation().maxUncommittedTokens()).isEqualTo(16_384);
+    assertThat(config.generation().maxUncommittedTokens()).isEqualTo(32_768);
     assertThat(config.generation().maxTokensPerRecord()).isEqualTo(3);
     assertThat(config.streams())
-        .containsEntry("poll.ms", 100L)
+        .containsEntry("poll.ms", 10L)
         .containsEntry("producer.linger.ms", 50)
         .doesNotContainKey("sarathi.preset");
   }
