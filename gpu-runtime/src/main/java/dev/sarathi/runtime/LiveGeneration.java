@@ -84,6 +84,9 @@ final class LiveGeneration implements GenerationHandle {
   /** The choices beside the leader, once: they may begin when the leader's prompt is computed. */
   List<Choice> takeFollowers() {
     final List<Choice> waiting = followers;
+    if (waiting.isEmpty()) {
+      return waiting; // asked with every token
+    }
     followers = List.of();
     return waiting.stream().filter(choice -> !choice.isOver()).toList();
   }

@@ -13,9 +13,10 @@ public interface GenerationObserver {
   GenerationObserver NONE = new GenerationObserver() {};
 
   /**
-   * The commit that holds a token is over.
+   * A commit that holds tokens of a request is over.
    *
-   * @param nanos from the engine's emission of the token to the task's first turn after the commit
+   * @param nanos from the engine's emission of the first of them to the task's first turn after the
+   *     commit
    */
   default void onCommitted(final long nanos) {}
 

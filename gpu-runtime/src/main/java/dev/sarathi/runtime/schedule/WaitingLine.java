@@ -1,6 +1,5 @@
 package dev.sarathi.runtime.schedule;
 
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -71,13 +70,25 @@ final class WaitingLine {
 
   /** The next one to be admitted; held sequences and tenants at a cap are passed over. */
   Optional<Sequence> first(final long now) {
-    return tenants.values().stream()
-        .flatMap(tenant -> first(tenant).stream())
-        .min(
-            Comparator.<First>comparingInt(first -> first.sequence.rank() <= now ? 0 : 1)
-                .thenComparingDouble(first -> first.tenant.served)
-                .thenComparing(First::sequence, IterationScheduler.BY_RANK))
-        .map(First::sequence);
+    Optional<First> best = Optional.empty();
+    for (final Tenant tenant : tenants.values()) {
+      final Optional<First> next = first(tenant);
+      if (next.isPresent() && (best.isEmpty() || isBefore(next.get(), best.get(), now))) {
+        best = next;
+      }
+    }
+    return best.map(First::sequence);
+  }
+
+  private static boolean isBefore(final First one, final First other, final long now) {
+    final boolean aged = one.sequence.rank() <= now;
+    if (aged != other.sequence.rank() <= now) {
+      return aged;
+    }
+    final int served = Double.compare(one.tenant.served, other.tenant.served);
+    return served != 0
+        ? served < 0
+        : IterationScheduler.BY_RANK.compare(one.sequence, other.sequence) < 0;
   }
 
   private Optional<First> first(final Tenant tenant) {

@@ -55,19 +55,31 @@ final class ActiveRequest<K, V> {
 
   /** The next tokens of a choice, as a result. */
   Tokens<K, V> tokens(final List<TokenDelta> deltas) {
-    final Emitted part = new Emitted();
-    deltas.forEach(part::add);
     final TokenDelta first = deltas.getFirst();
     final TokenDelta last = deltas.getLast();
+    if (deltas.size() == 1 && first.tokens().length == 1) {
+      return tokens(List.of(first.tokens()[0]), first.logprobs(), first.text(), first, last);
+    }
+    final Emitted part = new Emitted();
+    deltas.forEach(part::add);
+    return tokens(part.tokens(), part.logprobs(), part.text(), first, last);
+  }
+
+  private Tokens<K, V> tokens(
+      final List<Integer> tokens,
+      final List<Logprobs> logprobs,
+      final String text,
+      final TokenDelta first,
+      final TokenDelta last) {
     return new Tokens<>(
         id(),
         origin,
         first.choice(),
         first.index(),
-        part.tokens(),
-        part.logprobs(),
+        tokens,
+        logprobs,
         first.promptLogprobs(),
-        part.text(),
+        text,
         last.emittedAt(),
         provenance,
         last.finish(),

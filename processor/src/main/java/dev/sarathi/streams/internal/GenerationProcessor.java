@@ -413,33 +413,34 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
     engineFull = true;
   }
 
-  /** Forwards what the engine has emitted, of all requests at once, then writes it down. */
+  /** Forwards what the engine has emitted, and writes it down. */
   private boolean drain() {
     final Map<ActiveRequest<K, V>, List<TokenDelta>> drained = results.drain();
     // Those of a request cancelled in the meantime are not in the window any more.
     drained.keySet().removeIf(request -> !window.holds(request));
-    final List<GenerationResult<K, V>> emitted = new ArrayList<>();
-    drained.forEach((request, deltas) -> emitted.addAll(resultsOf(request, deltas)));
-    outlet.forward(emitted);
-    drained.values().forEach(commit::add);
-    drained.forEach(
-        (request, deltas) -> {
-          deltas.stream()
-              .flatMap(delta -> delta.finish().stream())
-              .forEach(finish -> metrics.cachedTokens.record(finish.usage().cachedTokens()));
-          if (deltas.getLast().last()) {
-            forget(request, deltas.getLast().finish().orElseThrow().reason());
-          } else {
-            writeProgress(request, deltas);
-          }
-        });
+    drained.forEach(this::take);
     return !drained.isEmpty();
+  }
+
+  private void take(final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
+    outlet.forward(resultsOf(request, deltas));
+    commit.add(deltas);
+    deltas.forEach(
+        delta ->
+            delta
+                .finish()
+                .ifPresent(end -> metrics.cachedTokens.record(end.usage().cachedTokens())));
+    if (deltas.getLast().last()) {
+      forget(request, deltas.getLast().finish().orElseThrow().reason());
+    } else {
+      writeProgress(request, deltas);
+    }
   }
 
   private List<GenerationResult<K, V>> resultsOf(
       final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
     final List<GenerationResult<K, V>> made = new ArrayList<>();
-    parts(deltas).forEach(part -> made.add(request.tokens(part)));
+    parts(request, deltas).forEach(part -> made.add(request.tokens(part)));
     final TokenDelta last = deltas.getLast();
     if (last.last()) {
       final Transcript all = stores.transcript(request.position, request.stored);
@@ -450,25 +451,34 @@ public final class GenerationProcessor<K, V, W> implements Processor<K, V, K, W>
   }
 
   /** Cuts deltas so that no part is of two choices, or has more tokens than a record may have. */
-  private List<List<TokenDelta>> parts(final List<TokenDelta> deltas) {
+  private List<List<TokenDelta>> parts(
+      final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {
+    final List<List<TokenDelta>> parts = new ArrayList<>();
+    if (request.request.choices() == 1) {
+      cut(deltas, parts);
+      return parts;
+    }
     // In the order of their newest deltas: the choice that ended last, and the request, comes last.
     final Map<Integer, List<TokenDelta>> choices = new LinkedHashMap<>(16, 0.75f, true);
     for (final TokenDelta delta : deltas) {
       choices.computeIfAbsent(delta.choice(), choice -> new ArrayList<>()).add(delta);
     }
-    final List<List<TokenDelta>> parts = new ArrayList<>();
-    for (final List<TokenDelta> choice : choices.values()) {
-      int tokens = 0;
-      for (final TokenDelta delta : choice) {
-        tokens += delta.tokens().length;
-        if (delta == choice.getFirst() || tokens > settings.maxTokensPerRecord()) {
-          parts.add(new ArrayList<>());
-          tokens = delta.tokens().length;
-        }
-        parts.getLast().add(delta);
+    choices.values().forEach(choice -> cut(choice, parts));
+    return parts;
+  }
+
+  private void cut(final List<TokenDelta> choice, final List<List<TokenDelta>> parts) {
+    int begin = 0;
+    int tokens = 0;
+    for (int i = 0; i < choice.size(); i++) {
+      tokens += choice.get(i).tokens().length;
+      if (i > begin && tokens > settings.maxTokensPerRecord()) {
+        parts.add(choice.subList(begin, i));
+        begin = i;
+        tokens = choice.get(i).tokens().length;
       }
     }
-    return parts;
+    parts.add(choice.subList(begin, choice.size()));
   }
 
   private void writeProgress(final ActiveRequest<K, V> request, final List<TokenDelta> deltas) {

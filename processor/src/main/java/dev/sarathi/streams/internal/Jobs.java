@@ -79,15 +79,20 @@ final class Jobs<K, V, W> {
     update(origin, job -> job.setWaiting(job.getWaiting() - 1).setRunning(job.getRunning() + 1));
   }
 
-  /** A result is forwarded. */
-  void count(final GenerationResult<K, V> result) {
+  /** Results of one request are forwarded. */
+  void count(final List<? extends GenerationResult<K, V>> results) {
+    if (results.getFirst() instanceof GenerationResult.Rejected<K, V>) {
+      return; // it was never counted as arrived
+    }
+    update(results.getFirst().origin(), job -> results.forEach(result -> count(job, result)));
+  }
+
+  private static <K, V> void count(
+      final StoredJob.Builder job, final GenerationResult<K, V> result) {
     switch (result) {
       case GenerationResult.Tokens<K, V> part ->
-          update(
-              part.origin(),
-              job -> job.setCompletionTokens(job.getCompletionTokens() + part.tokens().size()));
-      case GenerationResult.Completion<K, V> whole ->
-          update(whole.origin(), job -> end(job, whole));
+          job.setCompletionTokens(job.getCompletionTokens() + part.tokens().size());
+      case GenerationResult.Completion<K, V> whole -> end(job, whole);
       case GenerationResult.Rejected<K, V> _ -> {}
     }
   }

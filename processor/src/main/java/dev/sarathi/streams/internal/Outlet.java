@@ -33,12 +33,15 @@ final class Outlet<K, V, W> {
     this.jobs = jobs;
   }
 
-  /** Makes every record, and so serialises it, before the first is forwarded. */
+  /**
+   * Forwards the results of one request, of which there is at least one. Makes every record, and so
+   * serialises it, before the first is forwarded.
+   */
   void forward(final List<? extends GenerationResult<K, V>> results) {
     final List<Routed<K, W>> made = new ArrayList<>();
     results.forEach(result -> made.addAll(mapper.apply(result)));
     made.forEach(this::forward);
-    results.forEach(jobs::count);
+    jobs.count(results);
   }
 
   /**

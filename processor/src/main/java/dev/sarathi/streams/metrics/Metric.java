@@ -95,7 +95,8 @@ public enum Metric {
       Type.HISTOGRAM,
       "seconds",
       "Time from the engine's emission of a token to the first turn of its task after the commit:"
-          + " until readers could see it, and then as a rule one drain interval more",
+          + " until readers could see it, and then as a rule one drain interval more; of the tokens"
+          + " of a request in one commit, that of the first",
       Buckets.FIRST_TOKEN),
   PROMPT_TO_COMPLETION(
       "sarathi.prompt.to.completion",
