@@ -51,8 +51,9 @@ class PipelineThroughputBenchmark {
   private static final Duration WARM_UP = Duration.ofSeconds(10);
   private static final Duration ROUND = Duration.ofSeconds(15);
   private static final int SEQUENCES = 64;
-  private static final int PROMPTS = 6_000;
+  private static final int PROMPTS = 12_000;
   private static final int TOKENS = 3_000;
+  private static final int BARE_RECORDS = 36_000_000;
   private static final Bytes[] KEYS =
       IntStream.range(0, 1024)
           .mapToObj(i -> Bytes.wrap(ByteBuffer.allocate(24).putInt(i).array()))
@@ -115,7 +116,8 @@ class PipelineThroughputBenchmark {
       }
       Prompts.send(servers, name + "-prompts", prompts);
       Thread.sleep(WARM_UP);
-      return run(servers, name + "-tokens", name + "-" + "generate-progress-changelog");
+      return run(
+          servers, name + "-tokens", name + "-" + "generate-progress-changelog", PROMPTS * TOKENS);
     }
   }
 
@@ -126,7 +128,7 @@ class PipelineThroughputBenchmark {
     createTopic(servers, name + "-in");
     createTopic(servers, name + "-out");
     final double perRecord = like.changelog.perSecond / like.tokens.perSecond;
-    fill(servers, name + "-in", PROMPTS * TOKENS, like.tokens.bytes);
+    fill(servers, name + "-in", BARE_RECORDS, like.tokens.bytes);
     final Topology topology = new Topology();
     topology
         .addSource("in", new ByteArrayDeserializer(), new ByteArrayDeserializer(), name + "-in")
@@ -144,11 +146,12 @@ class PipelineThroughputBenchmark {
     properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
     properties.put("commit.interval.ms", 200);
     properties.put("producer.linger.ms", 50);
+    properties.put("poll.ms", 10);
     properties.put("auto.offset.reset", "earliest");
     try (KafkaStreams streams = new KafkaStreams(topology, properties)) {
       streams.start();
       Thread.sleep(WARM_UP);
-      return run(servers, name + "-out", name + "-store-changelog");
+      return run(servers, name + "-out", name + "-store-changelog", BARE_RECORDS);
     }
   }
 
@@ -203,7 +206,8 @@ class PipelineThroughputBenchmark {
 
   // ---- what comes out
 
-  private static Run run(final String servers, final String tokens, final String changelog)
+  private static Run run(
+      final String servers, final String tokens, final String changelog, final long all)
       throws Exception {
     try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers))) {
       final long start = System.nanoTime();
@@ -213,10 +217,9 @@ class PipelineThroughputBenchmark {
       final Map<TopicPartition, Long> tokensAfter = ends(admin, tokens);
       final Map<TopicPartition, Long> changelogAfter = ends(admin, changelog);
       final double seconds = (System.nanoTime() - start) / 1e9;
-      if (tokensAfter.values().stream().mapToLong(end -> end).sum() >= PROMPTS * TOKENS) {
+      if (tokensAfter.values().stream().mapToLong(end -> end).sum() >= all) {
         throw new IllegalStateException(
-            "all %d records of %s were written before the round was over"
-                .formatted(PROMPTS * TOKENS, tokens));
+            "all %d records of %s were written before the round was over".formatted(all, tokens));
       }
       return new Run(
           written(servers, tokensBefore, tokensAfter, seconds),
