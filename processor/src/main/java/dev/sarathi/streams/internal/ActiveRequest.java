@@ -58,6 +58,7 @@ final class ActiveRequest<K, V> {
     final TokenDelta first = deltas.getFirst();
     final TokenDelta last = deltas.getLast();
     if (deltas.size() == 1 && first.tokens().length == 1) {
+      // Nothing to put together, as a rule where turns are frequent.
       return tokens(List.of(first.tokens()[0]), first.logprobs(), first.text(), first, last);
     }
     final Emitted part = new Emitted();
