@@ -20,11 +20,9 @@ import java.util.Properties;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.acl.AccessControlEntryFilter;
 import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
@@ -83,7 +81,7 @@ class OperatorRightsTest {
     for (final String command : commandsFor("app")) {
       KafkaTool.run(command.replace("stories", "tales"), address());
     }
-    settle();
+    SecureBroker.settle();
 
     // when
     try (Application application = start("tales", Map.of("group.protocol", "streams"));
@@ -112,7 +110,7 @@ class OperatorRightsTest {
       }
       Prompts.send(broker.ownAddress(), "prompts", List.of(Stories.endless("long")));
       final long deadline = System.nanoTime() + LIMIT.toNanos();
-      while (log.of("long").isEmpty() || size("dead-letters") == 0) {
+      while (log.of("long").isEmpty() || broker.size("dead-letters") == 0) {
         assertThat(System.nanoTime()).isLessThan(deadline);
         log.poll();
       }
@@ -125,7 +123,7 @@ class OperatorRightsTest {
     }
     // and each is needed
     for (final AclBinding right : rightsOf("operator")) {
-      revoke(right);
+      broker.revoke(right);
       final String what = right.entry().operation() + " on ";
       final String command = right.pattern().name().equals("tokens") ? "cancel" : "requeue";
       assertThat(
@@ -135,7 +133,7 @@ class OperatorRightsTest {
           .as("without %s", right)
           .contains("not authorized: ")
           .containsPattern(what + "[a-z ]+" + right.pattern().name());
-      grant(right);
+      broker.grant(right);
     }
   }
 
@@ -154,7 +152,7 @@ class OperatorRightsTest {
 
     // when one is missing, then the tool fails; but what it may not delete it does not see
     for (final AclBinding right : rightsOf("resetter")) {
-      revoke(right);
+      broker.revoke(right);
       if (right.entry().operation() == AclOperation.DELETE) {
         assertThat(tried(command, words, resetter))
             .contains("Deleting inferred internal topics []");
@@ -163,7 +161,7 @@ class OperatorRightsTest {
             .as("without %s", right)
             .isInstanceOf(AssertionError.class);
       }
-      grant(right);
+      broker.grant(right);
     }
 
     // when, then
@@ -227,7 +225,7 @@ class OperatorRightsTest {
     for (final String command : commandsFor(user)) {
       KafkaTool.run(command, address());
     }
-    settle();
+    SecureBroker.settle();
   }
 
   private static Collection<AclBinding> rightsOf(final String user) throws Exception {
@@ -242,29 +240,5 @@ class OperatorRightsTest {
             .get();
     assertThat(rights).isNotEmpty();
     return rights;
-  }
-
-  private static void grant(final AclBinding right) throws Exception {
-    admin.createAcls(List.of(right)).all().get();
-    settle();
-  }
-
-  private static void revoke(final AclBinding right) throws Exception {
-    assertThat(admin.deleteAcls(List.of(right.toFilter())).all().get()).hasSize(1);
-    settle();
-  }
-
-  /** The broker applies what the controller has written, a moment later. */
-  private static void settle() throws InterruptedException {
-    Thread.sleep(500);
-  }
-
-  private static long size(final String topic) throws Exception {
-    long size = 0;
-    for (int partition = 0; partition < 2; partition++) {
-      final TopicPartition of = new TopicPartition(topic, partition);
-      size += admin.listOffsets(Map.of(of, OffsetSpec.latest())).partitionResult(of).get().offset();
-    }
-    return size;
   }
 }

@@ -1,5 +1,7 @@
 package dev.sarathi.tests;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.sarathi.streams.broker.DevelopmentBroker;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -10,9 +12,12 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ThreadLocalRandom;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.ScramCredentialInfo;
 import org.apache.kafka.clients.admin.ScramMechanism;
 import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.acl.AclBinding;
 
 /**
  * A broker that lets nobody do anything without a right: a listener with TLS and SASL for the
@@ -119,6 +124,39 @@ final class SecureBroker implements AutoCloseable {
     settings.put("ssl.truststore.location", certificates.trust().toString());
     settings.put("ssl.truststore.password", Certificates.PASSWORD);
     return settings;
+  }
+
+  void grant(final AclBinding right) throws Exception {
+    try (Admin admin = admin()) {
+      admin.createAcls(List.of(right)).all().get();
+    }
+    settle();
+  }
+
+  /** Takes away a right that was granted. */
+  void revoke(final AclBinding right) throws Exception {
+    try (Admin admin = admin()) {
+      assertThat(admin.deleteAcls(List.of(right.toFilter())).all().get()).hasSize(1);
+    }
+    settle();
+  }
+
+  /** The broker applies what the controller has written, a moment later. */
+  static void settle() throws InterruptedException {
+    Thread.sleep(500);
+  }
+
+  /** How many offsets a topic of two partitions has taken. */
+  long size(final String topic) throws Exception {
+    try (Admin admin = admin()) {
+      long size = 0;
+      for (int partition = 0; partition < 2; partition++) {
+        final TopicPartition of = new TopicPartition(topic, partition);
+        size +=
+            admin.listOffsets(Map.of(of, OffsetSpec.latest())).partitionResult(of).get().offset();
+      }
+      return size;
+    }
   }
 
   @Override

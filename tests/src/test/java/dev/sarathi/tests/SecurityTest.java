@@ -11,8 +11,6 @@ import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.admin.OffsetSpec;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
@@ -121,9 +119,9 @@ class SecurityTest {
         KafkaTool.run(command, Map.of("localhost:9092", broker.ownAddress()));
       }
     }
-    revoke(CREATE);
+    broker.revoke(CREATE);
     assertThat(refusal(scram())).contains("READ, WRITE, CREATE on topics prefixed stories-");
-    grant(CREATE);
+    broker.grant(CREATE);
 
     // when: it is killed in the middle
     final List<PromptRequest> requests =
@@ -149,8 +147,8 @@ class SecurityTest {
         for (final PromptRequest request : requests) {
           log.assertExactlyOnce(request.getId().orElseThrow(), oracle.answers(request));
         }
-        assertThat(size("completions")).isPositive();
-        assertThat(size("jobs")).isPositive();
+        assertThat(broker.size("completions")).isPositive();
+        assertThat(broker.size("jobs")).isPositive();
         application.stop();
         assertThat(application.errors()).isEmpty();
       }
@@ -172,7 +170,7 @@ class SecurityTest {
           broker.ownAddress(), "prompts", List.of(Stories.ofLength("more-" + ++prompts, 20, 20)));
       final Map<String, String> settings = scram();
       settings.put("state.dir", directory.resolve("state-" + prompts).toString());
-      revoke(right);
+      broker.revoke(right);
       try {
         final String error = refusal(settings);
         softly.assertThat(error).as("without %s", right).startsWith("not authorized");
@@ -183,7 +181,7 @@ class SecurityTest {
       } catch (final AssertionError e) {
         softly.fail("without " + right, e);
       } finally {
-        grant(right);
+        broker.grant(right);
       }
     }
     softly.assertAll();
@@ -204,12 +202,12 @@ class SecurityTest {
         assertThat(System.nanoTime()).as(application::logged).isLessThan(deadline);
         log.poll();
       }
-      revoke(right);
+      broker.revoke(right);
       assertThat(application.awaitEnd(LIMIT)).as(application::logged).isEqualTo(1);
       assertThat(application.logged())
           .contains("not authorized for topic tokens as User:app: grant WRITE on topic tokens");
     } finally {
-      grant(right);
+      broker.grant(right);
     }
   }
 
@@ -233,29 +231,5 @@ class SecurityTest {
 
   private static String refusal(final Map<String, String> settings) throws Exception {
     return Refusal.of(directory, settings, LIMIT);
-  }
-
-  private static void grant(final AclBinding right) throws Exception {
-    admin.createAcls(List.of(right)).all().get();
-    settle();
-  }
-
-  private static void revoke(final AclBinding right) throws Exception {
-    assertThat(admin.deleteAcls(List.of(right.toFilter())).all().get()).hasSize(1);
-    settle();
-  }
-
-  /** The broker applies what the controller has written, a moment later. */
-  private static void settle() throws InterruptedException {
-    Thread.sleep(500);
-  }
-
-  private static long size(final String topic) throws Exception {
-    long size = 0;
-    for (int partition = 0; partition < 2; partition++) {
-      final TopicPartition of = new TopicPartition(topic, partition);
-      size += admin.listOffsets(Map.of(of, OffsetSpec.latest())).partitionResult(of).get().offset();
-    }
-    return size;
   }
 }
